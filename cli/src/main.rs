@@ -1,0 +1,2 @@
+//! The gopark command.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Go's netpoller as a crate.

@@ -1,0 +1,1 @@
+//! Go's network poller for Rust.
