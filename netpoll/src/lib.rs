@@ -1,1 +1,69 @@
-//! Go's netpoller as a crate.
+//! Go's netpoller as a crate: a reactor on mio, and descriptors with Go's locks, deadlines and close.
+//!
+//! A program says `fd.read(&mut buf)`. If there is nothing to read, the caller *parks*: it gives up
+//! its thread until the poller says that there is. What "parks" means is up to whoever runs the
+//! program, through the [`Park`] trait: `gopark` switches to another task; without a runtime the
+//! calling thread itself waits, polling for itself, and this crate alone runs a server with a
+//! thread for each connection (`examples/threads.rs`).
+//!
+//! | module           | what it is                                                    | in Go                        |
+//! |------------------|---------------------------------------------------------------|------------------------------|
+//! | [`poller`]       | epoll, the table of descriptors, timers, waking               | `runtime/netpoll_epoll.go`   |
+//! | [`desc`]         | `PollDesc`: two slots, two deadlines, closing                 | `runtime/netpoll.go`         |
+//! | [`slot`]         | one waiting place: nil, ready, wait, or who waits             | `rg` and `wg`                |
+//! | [`fd_mutex`]     | the read and write locks and the reference count              | `internal/poll/fd_mutex.go`  |
+//! | [`fd`]           | lock, try, park, retry                                        | `internal/poll/fd_unix.go`   |
+//! | [`park`]         | how an execution waits                                        | `gopark` and `goready`       |
+//! | [`thread`]       | waiting as a plain thread                                     |                              |
+//!
+//! Linux only, 64 bits.
+
+#![warn(missing_docs)]
+
+#[cfg(not(loom))]
+pub mod clock;
+#[cfg(loom)]
+pub mod clock {
+    //! Under loom time stands still: deadlines are words that tests choose.
+    /// Always 1000.
+    pub fn now() -> u64 {
+        1000
+    }
+}
+pub mod desc;
+pub mod error;
+pub mod fd_mutex;
+pub mod park;
+mod sema;
+pub mod slot;
+#[doc(hidden)]
+pub mod sync;
+
+#[cfg(not(loom))]
+pub mod fd;
+#[cfg(not(loom))]
+pub mod poller;
+#[cfg(not(loom))]
+mod registration;
+#[cfg(not(loom))]
+pub mod sleep;
+#[cfg(not(loom))]
+pub mod sockaddr;
+#[cfg(not(loom))]
+pub mod thread;
+#[cfg(not(loom))]
+mod timerfd;
+#[cfg(not(loom))]
+mod timers;
+
+pub use desc::{Mode, PollDesc};
+pub use error::{Error, Partial};
+#[cfg(not(loom))]
+pub use fd::{Fd, Kind};
+pub use fd_mutex::FdMutex;
+pub use park::{Park, Reason, Refusal, Waiter};
+#[cfg(not(loom))]
+pub use poller::{Poller, PollerHandle};
+pub use slot::Slot;
+#[cfg(not(loom))]
+pub use sockaddr::SockAddr;

@@ -1,0 +1,373 @@
+//! `PollDesc`: what the reactor knows about one descriptor.
+//!
+//! Two [`Slot`]s (`rg` for the reader, `wg` for the writer), two deadlines, and a word of facts that
+//! change under the feet of those who wait. The rules that make lost wake-ups impossible:
+//!
+//! * Whoever changes something (a deadline, closing, an event) **publishes the change first and
+//!   unblocks the slots after**. Whoever waits marks the slot first (`WAIT`) and looks at the facts
+//!   after. One of the two sees the other.
+//! * Nothing is decided by *who* woke a waiter. It looks again: closed? expired? else it tries.
+//!
+//! ## Deadlines without a heap
+//! A deadline is a moment in an atomic word. It needs a timer only while somebody waits, so the
+//! waiter arms one, on its own poller, when it parks: `armed` says which poller holds a timer for
+//! this direction and for when. A deadline that only moves forward leaves the timer alone; the timer
+//! then comes too early and interrupts the waiter, which looks again and arms the next. A deadline
+//! that moves to before the armed timer interrupts the waiter too. A stale timer (other poller, or
+//! other moment than `armed` says) is dropped. Go tells stale timers by a sequence number; here the
+//! moment itself is that number, because firing decides nothing: expiry is always
+//! `now >= deadline`, read afresh. Only a waiter writes `armed`, under the lock of its direction.
+//!
+//! ## Where it is registered
+//! Each direction has a home: the poller on which its last waiter parked. Both are usually the
+//! same. A waiter whose own poller is not the home of its direction registers there before it parks
+//! and takes the old registration away if the other direction does not need it. So an event always
+//! reaches a waiter through the poller that its own thread runs, and registering anew is also a
+//! fresh look at the descriptor's state.
+//!
+//! Go: `runtime/netpoll.go`, `pollDesc` and the functions around it.
+
+use crate::clock;
+use crate::error::Error;
+use crate::park::{Park, Reason};
+use crate::slot::Slot;
+use crate::sync::{Arc, AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+use std::os::fd::RawFd;
+
+#[cfg(not(loom))]
+use crate::registration::Registrations;
+#[cfg(not(loom))]
+use crate::sync::Mutex;
+
+/// A direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(usize)]
+pub enum Mode {
+    /// Reading, accepting.
+    Read = 0,
+    /// Writing, connecting.
+    Write = 1,
+}
+
+/// The descriptor is being closed; no wait may begin any more.
+const CLOSING: u32 = 1 << 0;
+/// The last event was an error and nothing else (`EPOLLERR` alone): the kernel cannot say when to read.
+const EVENT_ERR: u32 = 1 << 1;
+/// Hang-up, half close, error or urgent data was seen: a short read no longer proves an empty
+/// socket. Never cleared.
+const NO_SKIP: u32 = 1 << 2;
+
+/// No timer is armed.
+const UNARMED: u64 = u64::MAX;
+
+/// What one epoll event says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Event {
+    /// `IN`, `PRI`, `RDHUP`, `HUP` or `ERR`.
+    pub readable: bool,
+    /// `OUT`, `HUP` or `ERR`.
+    pub writable: bool,
+    /// `ERR` and nothing else.
+    pub only_error: bool,
+    /// Anything after which a short read is no proof of an empty socket.
+    pub no_skip: bool,
+}
+
+impl Mode {
+    /// The opposite direction.
+    pub fn other(self) -> Mode {
+        match self {
+            Mode::Read => Mode::Write,
+            Mode::Write => Mode::Read,
+        }
+    }
+}
+
+/// What a waiter needs of the poller it parks on.
+pub trait Reactor {
+    /// The number of this poller; never 0.
+    fn id(&self) -> u32;
+    /// Makes this poller the home of one direction of a descriptor.
+    ///
+    /// # Errors
+    /// When the descriptor cannot be waited for.
+    fn register(&self, fd: RawFd, desc: &Arc<PollDesc>, mode: Mode) -> Result<(), Error>;
+    /// Asks for [`PollDesc::timer`] with the same arguments at `when`.
+    fn arm(&self, when: u64, desc: &Arc<PollDesc>, mode: Mode);
+    /// One armed timer of this poller is no longer wanted.
+    fn disarmed(&self);
+    /// The moment up to which this poller has let its timers come.
+    fn fired_up_to(&self) -> u64;
+}
+
+/// One direction.
+#[derive(Debug)]
+struct Side {
+    slot: Slot,
+    /// The moment after which operations fail; 0 is none.
+    deadline: AtomicU64,
+    /// When the armed timer comes; [`UNARMED`] is none.
+    armed: AtomicU64,
+    /// The poller that holds it. Only the waiter of this direction writes the two words.
+    armed_by: AtomicU32,
+    /// The poller on which this direction is registered; 0 is none.
+    home: AtomicU32,
+}
+
+impl Side {
+    fn new() -> Side {
+        Side {
+            slot: Slot::new(),
+            deadline: AtomicU64::new(0),
+            armed: AtomicU64::new(UNARMED),
+            armed_by: AtomicU32::new(0),
+            home: AtomicU32::new(0),
+        }
+    }
+}
+
+/// The reactor's side of one descriptor.
+#[derive(Debug)]
+pub struct PollDesc {
+    sides: [Side; 2],
+    facts: AtomicU32,
+    #[cfg(not(loom))]
+    pub(crate) registrations: Mutex<Registrations>,
+}
+
+impl Default for PollDesc {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl PollDesc {
+    /// A descriptor that is open, idle and registered nowhere.
+    pub fn new() -> PollDesc {
+        PollDesc {
+            sides: [Side::new(), Side::new()],
+            facts: AtomicU32::new(0),
+            #[cfg(not(loom))]
+            registrations: Mutex::new(Registrations::default()),
+        }
+    }
+
+    fn side(&self, mode: Mode) -> &Side {
+        &self.sides[mode as usize]
+    }
+
+    /// Does an operation in this direction fail before it starts?
+    ///
+    /// Closing beats an expired deadline, which beats an error event.
+    ///
+    /// # Errors
+    /// [`Error::Closing`], [`Error::Timeout`] or [`Error::NotPollable`].
+    #[inline]
+    pub fn check(&self, mode: Mode) -> Result<(), Error> {
+        let facts = self.facts.load(SeqCst);
+        if facts & CLOSING != 0 {
+            return Err(Error::Closing);
+        }
+        let deadline = self.side(mode).deadline.load(SeqCst);
+        if deadline != 0 && clock::now() >= deadline {
+            return Err(Error::Timeout);
+        }
+        if mode == Mode::Read && facts & EVENT_ERR != 0 {
+            return Err(Error::NotPollable);
+        }
+        Ok(())
+    }
+
+    /// Starts an operation: [`PollDesc::check`], then forgets a readiness noted earlier, because
+    /// the operation tries first.
+    ///
+    /// # Errors
+    /// Those of [`PollDesc::check`].
+    #[inline]
+    pub fn prepare(&self, mode: Mode) -> Result<(), Error> {
+        self.check(mode)?;
+        self.side(mode).slot.reset();
+        Ok(())
+    }
+
+    /// Forgets a readiness noted earlier: the caller is about to look for itself.
+    #[inline]
+    pub(crate) fn reset(&self, mode: Mode) {
+        self.side(mode).slot.reset();
+    }
+
+    /// Has no event come for this direction since the last [`PollDesc::prepare`], and could a short
+    /// read therefore be believed?
+    #[inline]
+    pub(crate) fn is_quiet(&self, mode: Mode) -> bool {
+        self.facts.load(SeqCst) & NO_SKIP == 0 && !self.side(mode).slot.is_ready()
+    }
+
+    /// Waits for an event in this direction, registering the descriptor with the caller's poller
+    /// first if that is not its home.
+    ///
+    /// `Ok` means "try again". A deadline that fired but was moved before the waiter ran has not
+    /// happened.
+    ///
+    /// # Errors
+    /// Those of [`PollDesc::check`], and [`Error::Refused`] when the execution must not park.
+    pub fn wait(
+        self: &Arc<Self>,
+        fd: RawFd,
+        mode: Mode,
+        why: Reason,
+        park: &dyn Park,
+        reactor: &impl Reactor,
+    ) -> Result<(), Error> {
+        let side = self.side(mode);
+        loop {
+            park.may_park()?;
+            if self.home(mode) != reactor.id() {
+                reactor.register(fd, self, mode)?;
+            }
+            let ready = side.slot.block(park, why, || {
+                self.arm(mode, reactor);
+                self.home(mode) == reactor.id() && self.facts.load(SeqCst) & CLOSING == 0
+            });
+            if ready {
+                return Ok(());
+            }
+            self.check(mode)?;
+        }
+    }
+
+    /// Makes `armed` true: after this it names a timer of the waiter's own poller that has not come
+    /// yet and comes no later than the deadline, or none if there is no deadline.
+    ///
+    /// Called by the waiter with its slot marked, so whoever moves the deadline from now on sees it
+    /// and compares with what is written here.
+    #[inline]
+    fn arm(self: &Arc<Self>, mode: Mode, timers: &impl Reactor) {
+        let side = self.side(mode);
+        let mut deadline = side.deadline.load(SeqCst);
+        loop {
+            let armed = side.armed.load(SeqCst);
+            if armed == UNARMED && deadline == 0 {
+                return;
+            }
+            // A timer of another poller may never come (its thread may not poll again), and one
+            // of ours that lies behind us has come already.
+            let live = armed != UNARMED
+                && side.armed_by.load(Relaxed) == timers.id()
+                && armed > timers.fired_up_to();
+            if live && (deadline == 0 || armed <= deadline) {
+                return;
+            }
+            if live {
+                timers.disarmed();
+            }
+            side.armed_by.store(timers.id(), Relaxed);
+            if deadline == 0 {
+                side.armed.store(UNARMED, SeqCst);
+            } else {
+                side.armed.store(deadline, SeqCst);
+                timers.arm(deadline, self, mode);
+            }
+            // Whoever moved the deadline while `armed` was being written may have compared it with
+            // the old value: look again.
+            let now = side.deadline.load(SeqCst);
+            if now == deadline {
+                return;
+            }
+            deadline = now;
+        }
+    }
+
+    /// A timer armed for `when` on `poller` has come. Called by the thread that runs it.
+    ///
+    /// It decides nothing. It interrupts the waiter, which looks at its deadline and arms the next
+    /// timer if that has moved.
+    pub fn timer(&self, mode: Mode, when: u64, poller: u32) {
+        if self.wants_timer(mode, poller, when) {
+            self.side(mode).slot.wake(false);
+        }
+    }
+
+    /// Is the timer that `poller` holds for this direction and moment the armed one?
+    pub(crate) fn wants_timer(&self, mode: Mode, poller: u32, when: u64) -> bool {
+        let side = self.side(mode);
+        side.armed_by.load(Relaxed) == poller
+            && side.armed.load(SeqCst) == when
+            && self.facts.load(Relaxed) & CLOSING == 0
+    }
+
+    /// Sets the deadline of one direction: a word of [`clock`], or 0 for none.
+    ///
+    /// Moving it forward, or setting it while nobody waits, is this store and two loads. A deadline
+    /// earlier than the armed timer interrupts the waiter, which looks for itself.
+    #[inline]
+    pub fn set_deadline(&self, mode: Mode, deadline: u64) {
+        let side = self.side(mode);
+        side.deadline.swap(deadline, SeqCst);
+        if side.slot.is_waited() && deadline != 0 && deadline < side.armed.load(SeqCst) {
+            side.slot.wake(false);
+        }
+    }
+
+    /// The deadline of one direction as it was last set; 0 is none.
+    pub fn deadline(&self, mode: Mode) -> u64 {
+        self.side(mode).deadline.load(SeqCst)
+    }
+
+    /// An event has come: notes what it says, then makes both directions ready as far as it goes.
+    #[inline]
+    pub fn event(&self, event: Event) {
+        let facts = self.facts.load(SeqCst);
+        let set =
+            if event.only_error { EVENT_ERR } else { 0 } | if event.no_skip { NO_SKIP } else { 0 };
+        if facts & set != set {
+            self.facts.fetch_or(set, SeqCst);
+        }
+        if facts & EVENT_ERR != 0 && !event.only_error {
+            self.facts.fetch_and(!EVENT_ERR, SeqCst);
+        }
+        if event.readable {
+            self.side(Mode::Read).slot.wake(true);
+        }
+        if event.writable {
+            self.side(Mode::Write).slot.wake(true);
+        }
+    }
+
+    /// Ends every wait, now and from now on, with [`Error::Closing`].
+    pub fn evict(&self) {
+        self.facts.fetch_or(CLOSING, SeqCst);
+        for side in &self.sides {
+            side.slot.wake(false);
+        }
+    }
+
+    /// The number of the poller on which this direction is registered; 0 is none.
+    #[inline]
+    pub fn home(&self, mode: Mode) -> u32 {
+        self.side(mode).home.load(SeqCst)
+    }
+
+    /// Says on which poller this direction is registered. A waiter that may still rely on the old
+    /// one must be interrupted after this.
+    pub fn set_home(&self, mode: Mode, poller: u32) {
+        self.side(mode).home.store(poller, SeqCst);
+    }
+
+    /// Does somebody wait in this direction, or is about to?
+    #[inline]
+    pub fn is_waited(&self, mode: Mode) -> bool {
+        self.side(mode).slot.is_waited()
+    }
+
+    /// Makes whoever waits in this direction look at the world again.
+    pub fn interrupt(&self, mode: Mode) {
+        self.side(mode).slot.wake(false);
+    }
+
+    /// Is a timer armed on `poller` for this direction?
+    pub(crate) fn is_armed_by(&self, mode: Mode, poller: u32) -> bool {
+        let side = self.side(mode);
+        side.armed_by.load(Relaxed) == poller && side.armed.load(Relaxed) != UNARMED
+    }
+}

@@ -1,0 +1,366 @@
+//! `Fd`: a descriptor that many tasks and threads may use at once.
+//!
+//! Every operation has the same shape and nothing else: **lock, try, park, retry**.
+//!
+//! * *lock*: reads and accepts take the read lock of [`FdMutex`], writes the write lock, everything
+//!   else only a reference. So concurrent writers take turns whole, and a number is never closed
+//!   under anybody's feet.
+//! * *try*: the system call. `EINTR` tries again.
+//! * *park*: on `EAGAIN` the caller waits in the slot of its direction, which fails at the deadline
+//!   and when the descriptor is closed.
+//! * *retry*.
+//!
+//! | file       | operations                                              |
+//! |------------|---------------------------------------------------------|
+//! | `mod.rs`   | new, lock, reference, deadlines, close                   |
+//! | `read.rs`  | read, readv, waiting for readability, the skipped read   |
+//! | `write.rs` | write, writev, waiting for writability                   |
+//! | `stream.rs`| accept, connect, shutdown                                |
+//!
+//! Go: `internal/poll/fd_unix.go`.
+
+mod read;
+mod stream;
+mod write;
+
+use crate::desc::{Mode, PollDesc};
+use crate::error::{Error, errno};
+use crate::fd_mutex::{FdMutex, Side};
+use crate::park::{self, Reason, Refusal};
+use crate::slot::Slot;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The most that one system call is asked to move on a stream. Go: `maxRW`.
+const MAX_RW: usize = 1 << 30;
+
+/// What kind of descriptor it is, as far as operations differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kind {
+    /// A stream: chunks of at most 1 GiB.
+    pub stream: bool,
+    /// A socket: writes that meet a broken pipe raise no signal.
+    pub socket: bool,
+    /// A read shorter than its buffer has emptied it (TCP).
+    pub skip_short_read: bool,
+    /// epoll can say when it is ready.
+    pub pollable: bool,
+}
+
+impl Kind {
+    /// A TCP connection.
+    pub const TCP: Kind = Kind {
+        stream: true,
+        socket: true,
+        skip_short_read: true,
+        pollable: true,
+    };
+    /// Another stream socket (Unix), or a listener. A short read there can be a boundary of control
+    /// messages and proves nothing.
+    pub const STREAM: Kind = Kind {
+        skip_short_read: false,
+        ..Kind::TCP
+    };
+    /// A socket of datagrams or packets.
+    pub const DATAGRAM: Kind = Kind {
+        stream: false,
+        ..Kind::STREAM
+    };
+    /// A pipe, a terminal, an eventfd.
+    pub const FILE: Kind = Kind {
+        stream: true,
+        socket: false,
+        skip_short_read: false,
+        pollable: true,
+    };
+}
+
+/// A descriptor in non-blocking mode with Go's locks, deadlines and close.
+///
+/// ```
+/// use std::os::unix::net::UnixStream;
+/// use std::time::{Duration, Instant};
+/// use netpoll::{Error, Fd, Kind, Mode};
+///
+/// let (a, b) = UnixStream::pair()?;
+/// let (a, b) = (Fd::new(a.into(), Kind::STREAM)?, Fd::new(b.into(), Kind::STREAM)?);
+/// a.write(b"hello").unwrap();
+/// let mut buf = [0; 16];
+/// assert_eq!(b.read(&mut buf), Ok(5));
+///
+/// b.set_deadline(&[Mode::Read], Some(Instant::now() + Duration::from_millis(5)))?;
+/// assert_eq!(b.read(&mut buf), Err(Error::Timeout));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Fd {
+    mutex: FdMutex,
+    desc: Arc<PollDesc>,
+    sysfd: RawFd,
+    kind: Kind,
+    /// The last read emptied the socket. Written under the read lock.
+    drained: AtomicBool,
+    /// The descriptor was handed out, so a duplicate may outlive ours.
+    exposed: AtomicBool,
+    destroyed: AtomicBool,
+    /// Where the closer waits for the last operation.
+    closer: Slot,
+}
+
+/// A held lock; gives it back, and destroys the descriptor if it was the last of a closed one.
+struct Held<'a>(&'a Fd, Side);
+
+impl Drop for Held<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.0.mutex.rwunlock(self.1) {
+            // Go drops this error too: the closer has long returned, or gets it from its own decref.
+            let _ = self.0.destroy();
+        }
+    }
+}
+
+impl Fd {
+    /// Takes over a descriptor and makes it non-blocking (where `kind` says it can be waited for).
+    /// It is registered with a poller when an operation on it first has to wait.
+    ///
+    /// # Errors
+    /// What `fcntl` says.
+    pub fn new(fd: OwnedFd, kind: Kind) -> std::io::Result<Fd> {
+        if kind.pollable {
+            set_nonblocking(fd.as_raw_fd(), true)?;
+        }
+        Ok(Fd::from_nonblocking(fd, kind))
+    }
+
+    /// Takes over a descriptor that is already in non-blocking mode.
+    pub fn from_nonblocking(fd: OwnedFd, kind: Kind) -> Fd {
+        Fd {
+            mutex: FdMutex::new(),
+            desc: Arc::new(PollDesc::new()),
+            sysfd: fd.into_raw_fd(),
+            kind,
+            drained: AtomicBool::new(false),
+            exposed: AtomicBool::new(false),
+            destroyed: AtomicBool::new(false),
+            closer: Slot::new(),
+        }
+    }
+
+    /// What kind of descriptor it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    #[inline]
+    fn lock(&self, side: Side) -> Result<Held<'_>, Error> {
+        if !self.mutex.try_rwlock(side) && !park::with_current(|p| self.mutex.rwlock(side, p))? {
+            return Err(Error::Closing);
+        }
+        Ok(Held(self, side))
+    }
+
+    /// Waits for an event in one direction, as the task or thread that calls.
+    #[inline]
+    fn wait(&self, mode: Mode, why: Reason) -> Result<(), Error> {
+        park::with_current(|p| self.desc.wait(self.sysfd, mode, why, p, p.poller()))
+    }
+
+    /// Tries `call` until it neither is interrupted nor would block.
+    fn attempt<T>(
+        &self,
+        mode: Mode,
+        name: &'static str,
+        mut call: impl FnMut(RawFd) -> Result<T, i32>,
+    ) -> Result<T, Error> {
+        let why = if mode == Mode::Read {
+            Reason::Read
+        } else {
+            Reason::Write
+        };
+        loop {
+            match call(self.sysfd) {
+                Ok(value) => return Ok(value),
+                Err(libc::EINTR) => {}
+                Err(libc::EAGAIN) if self.kind.pollable => {
+                    self.count_eagain();
+                    self.wait(mode, why)?;
+                }
+                Err(errno) => return Err(Error::Sys { call: name, errno }),
+            }
+        }
+    }
+
+    fn count_eagain(&self) {
+        park::with_current(|p| crate::poller::bump(&p.poller().counters().eagains, 1));
+    }
+
+    /// Runs `f` on the descriptor with a reference held, so that it stays open; it takes no lock
+    /// and never waits behind one.
+    ///
+    /// # Errors
+    /// [`Error::Closing`].
+    pub fn with<R>(&self, f: impl FnOnce(BorrowedFd<'_>) -> R) -> Result<R, Error> {
+        if !self.mutex.incref() {
+            return Err(Error::Closing);
+        }
+        struct Ref<'a>(&'a Fd);
+        impl Drop for Ref<'_> {
+            fn drop(&mut self) {
+                if self.0.mutex.decref() {
+                    let _ = self.0.destroy();
+                }
+            }
+        }
+        let _ref = Ref(self);
+        // SAFETY: the reference keeps the descriptor open until after `f`.
+        Ok(f(unsafe { BorrowedFd::borrow_raw(self.sysfd) }))
+    }
+
+    /// A duplicate with close-on-exec set. It shares the open file, so it keeps a connection open
+    /// after this one is closed.
+    ///
+    /// # Errors
+    /// [`Error::Closing`], or what `fcntl` says.
+    pub fn dup(&self) -> Result<OwnedFd, Error> {
+        self.exposed.store(true, Ordering::Relaxed);
+        self.with(|fd| fd.try_clone_to_owned())?
+            .map_err(|err| Error::Sys {
+                call: "fcntl",
+                errno: err.raw_os_error().unwrap_or(libc::EBADF),
+            })
+    }
+
+    /// The number, for calls that this crate does not make. It may be closed, and even reused, at
+    /// any time unless the caller prevents it: prefer [`Fd::with`].
+    pub fn raw(&self) -> RawFd {
+        self.exposed.store(true, Ordering::Relaxed);
+        self.sysfd
+    }
+
+    /// Sets the deadline of the given directions; `None` clears it. An operation that is blocked
+    /// notices at once. An expired deadline stays until another is set.
+    ///
+    /// # Errors
+    /// [`Error::Closing`]; [`Error::NoDeadline`] if the descriptor cannot be waited for.
+    ///
+    /// Go: `internal/poll.FD.SetDeadline`.
+    #[inline]
+    pub fn set_deadline(
+        &self,
+        modes: &[Mode],
+        deadline: Option<std::time::Instant>,
+    ) -> Result<(), Error> {
+        if self.mutex.is_closing() {
+            return Err(Error::Closing);
+        }
+        if !self.kind.pollable {
+            return Err(Error::NoDeadline);
+        }
+        let word = deadline.map_or(0, crate::clock::of);
+        for mode in modes {
+            self.desc.set_deadline(*mode, word);
+        }
+        Ok(())
+    }
+
+    /// Has [`Fd::close`] been called?
+    pub fn is_closing(&self) -> bool {
+        self.mutex.is_closing()
+    }
+
+    /// Closes: everything that waits on it fails with [`Error::Closing`], and so does whatever
+    /// comes later. Returns when the last operation has left and the descriptor is closed.
+    ///
+    /// # Errors
+    /// [`Error::Closing`] if it was closed before; what `close` says.
+    ///
+    /// Go: `internal/poll.FD.Close`.
+    pub fn close(&self) -> Result<(), Error> {
+        if !self.mutex.incref_and_close() {
+            return Err(Error::Closing);
+        }
+        self.desc.evict();
+        let result = if self.mutex.decref() {
+            self.destroy()
+        } else {
+            Ok(())
+        };
+        park::with_current(|p| {
+            while !self.destroyed.load(Ordering::Acquire) {
+                let may = || p.may_park().is_ok() && !self.destroyed.load(Ordering::Acquire);
+                // A task that may not wait leaves: the last operation closes the descriptor.
+                if !self.closer.block(p, Reason::Close, may)
+                    && matches!(
+                        p.may_park(),
+                        Err(Refusal::ShuttingDown | Refusal::Unwinding)
+                    )
+                {
+                    break;
+                }
+            }
+        });
+        result
+    }
+
+    /// Closes the number. Called once, by whoever gave the last reference back.
+    fn destroy(&self) -> Result<(), Error> {
+        self.desc
+            .deregister(self.sysfd, self.exposed.load(Ordering::Relaxed));
+        // SAFETY: the mutex is closed and unreferenced, so nobody uses the number or ever will.
+        let done = unsafe { libc::close(self.sysfd) };
+        let result = if done < 0 {
+            Err(Error::last("close"))
+        } else {
+            Ok(())
+        };
+        self.destroyed.store(true, Ordering::Release);
+        self.closer.wake(true);
+        result
+    }
+}
+
+impl Drop for Fd {
+    fn drop(&mut self) {
+        // `&mut self`: no operation is under way. A closed descriptor is destroyed already.
+        if !*self.destroyed.get_mut() {
+            let _ = self.mutex.incref_and_close();
+            let _ = self.destroy();
+        }
+    }
+}
+
+/// Turns `O_NONBLOCK` on or off.
+fn set_nonblocking(fd: RawFd, on: bool) -> std::io::Result<()> {
+    // SAFETY: no memory is passed.
+    let flags = unsafe { libc::fcntl(fd, libc::F_GETFL) };
+    if flags < 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    let wanted = if on {
+        flags | libc::O_NONBLOCK
+    } else {
+        flags & !libc::O_NONBLOCK
+    };
+    // SAFETY: no memory is passed.
+    if wanted != flags && unsafe { libc::fcntl(fd, libc::F_SETFL, wanted) } < 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// The count a system call returned, or its error number.
+#[inline]
+fn count(n: isize) -> Result<usize, i32> {
+    usize::try_from(n).map_err(|_| errno())
+}
+
+/// Takes over a descriptor number that a system call just returned.
+fn owned(n: i32) -> Result<OwnedFd, i32> {
+    if n < 0 {
+        return Err(errno());
+    }
+    // SAFETY: the kernel just made this descriptor for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(n) })
+}

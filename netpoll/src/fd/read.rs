@@ -1,0 +1,179 @@
+//! Reading, and the read that is skipped because it must fail.
+
+use super::{Fd, MAX_RW, count};
+use crate::desc::Mode;
+use crate::error::{Error, errno};
+use crate::fd_mutex::Side;
+use crate::park::{self, Reason};
+use std::io::IoSliceMut;
+use std::os::fd::{BorrowedFd, RawFd};
+use std::sync::atomic::Ordering::Relaxed;
+
+impl Fd {
+    /// Reads what is there, waiting until something is; `Ok(0)` is the end of the stream, or an
+    /// empty buffer (which neither waits nor looks at the deadline).
+    ///
+    /// # Errors
+    /// [`Error::Closing`], [`Error::Timeout`], or what `read` says.
+    ///
+    /// Go: `internal/poll.FD.Read`.
+    #[inline]
+    pub fn read(&self, buf: &mut [u8]) -> Result<usize, Error> {
+        let _held = self.lock(Side::Read)?;
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        let want = if self.kind.stream {
+            buf.len().min(MAX_RW)
+        } else {
+            buf.len()
+        };
+        // SAFETY: `buf` is valid for `want` bytes of writing.
+        self.read_once(want, |fd| unsafe {
+            libc::read(fd, buf.as_mut_ptr().cast(), want)
+        })
+    }
+
+    /// [`Fd::read`] into several buffers, filled in order.
+    ///
+    /// # Errors
+    /// Those of [`Fd::read`].
+    pub fn readv(&self, bufs: &mut [IoSliceMut<'_>]) -> Result<usize, Error> {
+        let _held = self.lock(Side::Read)?;
+        let want = bufs.iter().map(|b| b.len()).sum();
+        if want == 0 {
+            return Ok(0);
+        }
+        let n = bufs.len().min(1024) as i32;
+        // SAFETY: `IoSliceMut` has the layout of `iovec`, each of them valid for writing.
+        self.read_once(want, |fd| unsafe {
+            libc::readv(fd, bufs.as_mut_ptr().cast(), n)
+        })
+    }
+
+    /// One read of up to `want` bytes. The read lock is held.
+    ///
+    /// A read that came back short on a TCP stream has emptied it, and until the next event another
+    /// one could only meet EAGAIN: it is skipped, and the caller parks at once. Not before the
+    /// descriptor is registered (no event would come), and not after a half close, a hang-up, an
+    /// error or urgent data, where a short read proves nothing.
+    #[inline]
+    fn read_once(&self, want: usize, mut call: impl FnMut(RawFd) -> isize) -> Result<usize, Error> {
+        self.desc.check(Mode::Read)?;
+        let drained = self.drained.load(Relaxed);
+        if drained && self.desc.home(Mode::Read) != 0 && self.desc.is_quiet(Mode::Read) {
+            park::with_current(|p| {
+                let poller = p.poller();
+                crate::poller::bump(&poller.counters().skipped_reads, 1);
+                self.desc
+                    .wait(self.sysfd, Mode::Read, Reason::Read, p, poller)
+            })?;
+        } else {
+            self.desc.reset(Mode::Read);
+        }
+        loop {
+            let n = call(self.sysfd);
+            if n >= 0 {
+                let n = n as usize;
+                let short = self.kind.skip_short_read && n != 0 && n < want;
+                if short != drained {
+                    self.drained.store(short, Relaxed);
+                }
+                return Ok(n);
+            }
+            match errno() {
+                libc::EINTR => {}
+                libc::EAGAIN if self.kind.pollable => {
+                    self.count_eagain();
+                    self.wait(Mode::Read, Reason::Read)?;
+                }
+                errno => {
+                    return Err(Error::Sys {
+                        call: "read",
+                        errno,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Waits until a read would not block: data, end of stream or an error is there. Holds no
+    /// buffer meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::Closing`] or [`Error::Timeout`].
+    pub fn wait_readable(&self) -> Result<(), Error> {
+        let _held = self.lock(Side::Read)?;
+        self.desc.check(Mode::Read)?;
+        let sure = self.drained.load(Relaxed)
+            && self.desc.home(Mode::Read) != 0
+            && self.desc.is_quiet(Mode::Read);
+        if !sure {
+            self.desc.reset(Mode::Read);
+            if self.is_ready_now(libc::POLLIN | libc::POLLRDHUP)? {
+                self.drained.store(false, Relaxed);
+                return Ok(());
+            }
+        }
+        loop {
+            self.wait(Mode::Read, Reason::Read)?;
+            self.drained.store(false, Relaxed);
+            if self.is_ready_now(libc::POLLIN | libc::POLLRDHUP)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Asks the kernel, without waiting.
+    pub(super) fn is_ready_now(&self, events: i16) -> Result<bool, Error> {
+        let mut poll = libc::pollfd {
+            fd: self.sysfd,
+            events,
+            revents: 0,
+        };
+        loop {
+            // SAFETY: one valid `pollfd`.
+            match unsafe { libc::poll(&mut poll, 1, 0) } {
+                n if n >= 0 => return Ok(n > 0),
+                _ if errno() == libc::EINTR => {}
+                _ => return Err(Error::last("poll")),
+            }
+        }
+    }
+
+    /// Runs `call` under the read lock until it does not say EAGAIN (`recvfrom`, `recvmsg`,
+    /// `splice`, a user's own). `name` is the system call that errors name. `call` returns the
+    /// error number that it met.
+    ///
+    /// # Errors
+    /// [`Error::Closing`], [`Error::Timeout`], or what `call` says.
+    ///
+    /// Go: `internal/poll.FD.RawRead`, and the other users of `waitRead`.
+    pub fn read_with<T>(
+        &self,
+        name: &'static str,
+        mut call: impl FnMut(BorrowedFd<'_>) -> Result<T, i32>,
+    ) -> Result<T, Error> {
+        let _held = self.lock(Side::Read)?;
+        self.desc.prepare(Mode::Read)?;
+        self.drained.store(false, Relaxed);
+        self.attempt(Mode::Read, name, |fd| {
+            // SAFETY: the lock's reference keeps the descriptor open.
+            let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+            call(fd)
+        })
+    }
+
+    /// Looks at what a read would return, without taking it; waits until something is there.
+    ///
+    /// # Errors
+    /// Those of [`Fd::read`].
+    pub fn peek(&self, buf: &mut [u8]) -> Result<usize, Error> {
+        self.read_with("recv", |fd| {
+            use std::os::fd::AsRawFd;
+            let (at, len) = (buf.as_mut_ptr().cast(), buf.len());
+            // SAFETY: `buf` is valid for `len` bytes of writing.
+            count(unsafe { libc::recv(fd.as_raw_fd(), at, len, libc::MSG_PEEK) })
+        })
+    }
+}

@@ -1,0 +1,171 @@
+//! Writing: all of it, or an error that says how much.
+
+use super::{Fd, MAX_RW, count};
+use crate::desc::Mode;
+use crate::error::{Error, Partial};
+use crate::fd_mutex::Side;
+use crate::park::Reason;
+use std::io::IoSlice;
+use std::os::fd::BorrowedFd;
+
+/// The most buffers one `writev` takes. `UIO_MAXIOV`.
+const MAX_IOV: usize = 1024;
+
+impl Fd {
+    /// Writes all of `buf`, waiting for room as often as needed. The lock is held throughout, so
+    /// the bytes of one call are contiguous on the stream. An empty buffer makes one system call,
+    /// which reports a broken pipe.
+    ///
+    /// # Errors
+    /// [`Error::Closing`], [`Error::Timeout`] or what `write` says, with the bytes that went out.
+    ///
+    /// Go: `internal/poll.FD.Write`.
+    #[inline]
+    pub fn write(&self, buf: &[u8]) -> Result<(), Partial> {
+        let mut written = 0;
+        let fail = |written, error| Partial { written, error };
+        let _held = self.lock(Side::Write).map_err(|e| fail(0, e))?;
+        self.desc.prepare(Mode::Write).map_err(|e| fail(0, e))?;
+        loop {
+            let rest = &buf[written..];
+            let want = if self.kind.stream {
+                rest.len().min(MAX_RW)
+            } else {
+                rest.len()
+            };
+            match self.send(&rest[..want]) {
+                Ok(n) => {
+                    assert!(
+                        n <= want,
+                        "invalid return from write: got {n} from a write of {want}"
+                    );
+                    written += n;
+                    if written == buf.len() {
+                        return Ok(());
+                    }
+                    if n == 0 {
+                        return Err(fail(written, Error::UnexpectedEof));
+                    }
+                }
+                Err(libc::EINTR) => {}
+                Err(libc::EAGAIN) if self.kind.pollable => {
+                    self.count_eagain();
+                    self.wait(Mode::Write, Reason::Write)
+                        .map_err(|e| fail(written, e))?;
+                }
+                Err(errno) => {
+                    return Err(fail(
+                        written,
+                        Error::Sys {
+                            call: "write",
+                            errno,
+                        },
+                    ));
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn send(&self, buf: &[u8]) -> Result<usize, i32> {
+        let (at, len) = (buf.as_ptr().cast(), buf.len());
+        // SAFETY: `buf` is valid for `len` bytes of reading.
+        count(unsafe {
+            if self.kind.socket {
+                libc::send(self.sysfd, at, len, libc::MSG_NOSIGNAL)
+            } else {
+                libc::write(self.sysfd, at, len)
+            }
+        })
+    }
+
+    /// Writes all of several buffers as one stretch of the stream, in as few system calls as the
+    /// kernel allows. What is left in `bufs` afterwards is what did not go out.
+    ///
+    /// # Errors
+    /// Those of [`Fd::write`], the call being `writev`.
+    ///
+    /// Go: `internal/poll.FD.Writev`.
+    pub fn writev(&self, bufs: &mut &mut [IoSlice<'_>]) -> Result<usize, Partial> {
+        let mut written = 0;
+        let fail = |written, error| Partial { written, error };
+        let _held = self.lock(Side::Write).map_err(|e| fail(0, e))?;
+        self.desc.prepare(Mode::Write).map_err(|e| fail(0, e))?;
+        loop {
+            IoSlice::advance_slices(bufs, 0); // drops leading empty buffers
+            if bufs.is_empty() {
+                return Ok(written);
+            }
+            let (at, n) = (bufs.as_ptr().cast::<libc::iovec>(), bufs.len().min(MAX_IOV));
+            let sent = if self.kind.socket {
+                // SAFETY: all-zero is a valid empty `msghdr`.
+                let mut msg: libc::msghdr = unsafe { std::mem::zeroed() };
+                msg.msg_iov = at.cast_mut();
+                msg.msg_iovlen = n;
+                // SAFETY: `IoSlice` has the layout of `iovec`; the kernel only reads through it.
+                count(unsafe { libc::sendmsg(self.sysfd, &msg, libc::MSG_NOSIGNAL) })
+            } else {
+                // SAFETY: as above; `n` is at most 1024.
+                count(unsafe { libc::writev(self.sysfd, at, n as i32) })
+            };
+            match sent {
+                Ok(0) => return Err(fail(written, Error::UnexpectedEof)),
+                Ok(n) => {
+                    written += n;
+                    IoSlice::advance_slices(bufs, n);
+                }
+                Err(libc::EINTR) => {}
+                Err(libc::EAGAIN) if self.kind.pollable => {
+                    self.count_eagain();
+                    self.wait(Mode::Write, Reason::Write)
+                        .map_err(|e| fail(written, e))?;
+                }
+                Err(errno) => {
+                    return Err(fail(
+                        written,
+                        Error::Sys {
+                            call: "writev",
+                            errno,
+                        },
+                    ));
+                }
+            }
+        }
+    }
+
+    /// Waits until a write would not block: there is room, or an error is there. The peer's half
+    /// close does not count.
+    ///
+    /// # Errors
+    /// [`Error::Closing`] or [`Error::Timeout`].
+    pub fn wait_writable(&self) -> Result<(), Error> {
+        let _held = self.lock(Side::Write)?;
+        self.desc.prepare(Mode::Write)?;
+        while !self.is_ready_now(libc::POLLOUT)? {
+            self.wait(Mode::Write, Reason::Write)?;
+        }
+        Ok(())
+    }
+
+    /// Runs `call` under the write lock until it does not say EAGAIN (`sendto`, `sendmsg`,
+    /// `sendfile`, a user's own). `name` is the system call that errors name. `call` returns the
+    /// error number that it met.
+    ///
+    /// # Errors
+    /// [`Error::Closing`], [`Error::Timeout`], or what `call` says.
+    ///
+    /// Go: `internal/poll.FD.RawWrite`, and the other users of `waitWrite`.
+    pub fn write_with<T>(
+        &self,
+        name: &'static str,
+        mut call: impl FnMut(BorrowedFd<'_>) -> Result<T, i32>,
+    ) -> Result<T, Error> {
+        let _held = self.lock(Side::Write)?;
+        self.desc.prepare(Mode::Write)?;
+        self.attempt(Mode::Write, name, |fd| {
+            // SAFETY: the lock's reference keeps the descriptor open.
+            let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+            call(fd)
+        })
+    }
+}

@@ -1,0 +1,506 @@
+//! `Poller`: one epoll instance, the descriptors registered with it, and its timers.
+//!
+//! A poller belongs to one thread, the only one that polls it, and holds its tables without locks.
+//! It never runs a task: it unblocks slots, and whoever is woken decides where that runs. Other
+//! threads reach it through a [`PollerHandle`]: they can wake it, and tell it to forget a
+//! descriptor.
+//!
+//! ## Stale events
+//! The kernel hands back a token: the descriptor's place in our table and a sequence number, 32 bits
+//! each. An event that was collected before its descriptor was closed, or that belongs to a
+//! duplicate that outlived it, finds the place empty or its number changed, and is dropped.
+//!
+//! ## Sleeping and waking
+//! | state      | a thread that wakes it              | the poller                                   |
+//! |------------|-------------------------------------|----------------------------------------------|
+//! | `RUNNING`  | moves to `NOTIFIED`, writes nothing | moves to `SLEEPING` before it blocks         |
+//! | `SLEEPING` | moves to `NOTIFIED`, writes eventfd | moves to `RUNNING` when it returns           |
+//! | `NOTIFIED` | leaves it                           | does not block; moves to `RUNNING`           |
+//!
+//! Any number of wake-ups between two sleeps costs at most one system call.
+//!
+//! ## Time-outs below a millisecond
+//! epoll counts milliseconds and mio rounds up. So a wait is cut to whole milliseconds, and what
+//! remains below one is waited with a timerfd that is itself registered here.
+//!
+//! Go: `runtime/netpoll_epoll.go`, `netpoll` and `netpollBreak`.
+
+use crate::clock;
+use crate::desc::{Event, Mode, PollDesc, Reactor};
+use crate::error::Error;
+use crate::timerfd::TimerFd;
+use crate::timers::{Sleep, Target, Timers};
+use mio::unix::SourceFd;
+use mio::{Interest, Token};
+use parking_lot::Mutex;
+use slab::Slab;
+use std::cell::{Cell, OnceCell, RefCell};
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+const _: () = assert!(
+    usize::BITS == 64,
+    "a token holds a table index and a sequence number"
+);
+
+const RUNNING: u32 = 0;
+const SLEEPING: u32 = 1;
+const NOTIFIED: u32 = 2;
+
+const WAKER: Token = Token(usize::MAX);
+const TIMERFD: Token = Token(usize::MAX - 1);
+
+/// How many events one `epoll_wait` may bring.
+const BATCH: usize = 1024;
+
+static NEXT_ID: AtomicU32 = AtomicU32::new(1);
+
+/// A reactor for one thread. See the [module documentation](self).
+///
+/// ```
+/// use std::time::Duration;
+/// let poller = netpoll::Poller::new()?;
+/// let handle = poller.handle().clone();
+/// let other = std::thread::spawn(move || handle.wake());
+/// poller.poll(None)?; // returns: the other thread woke it
+/// other.join().unwrap();
+/// assert_eq!(poller.poll(Some(Duration::from_micros(100)))?, 0);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Poller {
+    handle: PollerHandle,
+    epoll: RefCell<mio::Poll>,
+    events: RefCell<mio::Events>,
+    descs: RefCell<Slab<Entry>>,
+    next_seq: Cell<u32>,
+    timers: RefCell<Timers>,
+    fired_up_to: Cell<u64>,
+    timerfd: OnceCell<TimerFd>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    seq: u32,
+    desc: Arc<PollDesc>,
+}
+
+/// The part of a [`Poller`] that other threads may use.
+#[derive(Clone, Debug)]
+pub struct PollerHandle(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    id: u32,
+    state: AtomicU32,
+    waker: mio::Waker,
+    registry: mio::Registry,
+    removed: Mutex<Vec<(u32, u32)>>,
+    any_removed: AtomicBool,
+    stale_timers: AtomicUsize,
+    counters: Counters,
+}
+
+/// What a poller has done so far. Written by its thread, readable from any.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Calls of `epoll_wait`.
+    pub polls: AtomicU64,
+    /// Calls of `epoll_wait` that were allowed to block.
+    pub sleeps: AtomicU64,
+    /// Events that belonged to a registered descriptor.
+    pub events: AtomicU64,
+    /// Events dropped because their descriptor was gone.
+    pub stale_events: AtomicU64,
+    /// Descriptors registered so far.
+    pub registrations: AtomicU64,
+    /// Descriptors registered now.
+    pub descriptors: AtomicU64,
+    /// Timers that came.
+    pub timers_fired: AtomicU64,
+    /// Wake-ups by other threads that cost a write.
+    pub wakes: AtomicU64,
+    /// Reads that went straight to park because the last one had emptied the socket.
+    pub skipped_reads: AtomicU64,
+    /// System calls that met EAGAIN.
+    pub eagains: AtomicU64,
+}
+
+/// Adds one to a counter that only this thread writes: a load and a store, no locked instruction.
+#[inline]
+pub(crate) fn bump(counter: &AtomicU64, by: u64) {
+    counter.store(
+        counter.load(Ordering::Relaxed).wrapping_add(by),
+        Ordering::Relaxed,
+    );
+}
+
+impl Poller {
+    /// A poller with nothing registered.
+    ///
+    /// # Errors
+    /// What `epoll_create1`, `eventfd` or `epoll_ctl` say, most often too many open files.
+    pub fn new() -> io::Result<Poller> {
+        let epoll = mio::Poll::new()?;
+        let waker = mio::Waker::new(epoll.registry(), WAKER)?;
+        let registry = epoll.registry().try_clone()?;
+        let shared = Shared {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            state: AtomicU32::new(RUNNING),
+            waker,
+            registry,
+            removed: Mutex::new(Vec::new()),
+            any_removed: AtomicBool::new(false),
+            stale_timers: AtomicUsize::new(0),
+            counters: Counters::default(),
+        };
+        Ok(Poller {
+            handle: PollerHandle(Arc::new(shared)),
+            epoll: RefCell::new(epoll),
+            events: RefCell::new(mio::Events::with_capacity(BATCH)),
+            descs: RefCell::new(Slab::new()),
+            next_seq: Cell::new(0),
+            timers: RefCell::new(Timers::default()),
+            fired_up_to: Cell::new(0),
+            timerfd: OnceCell::new(),
+        })
+    }
+
+    /// The part that other threads may use.
+    pub fn handle(&self) -> &PollerHandle {
+        &self.handle
+    }
+
+    /// The number of this poller, unlike any other's in this process.
+    #[inline]
+    pub fn id(&self) -> u32 {
+        self.handle.0.id
+    }
+
+    /// What it has done so far.
+    #[inline]
+    pub fn counters(&self) -> &Counters {
+        &self.handle.0.counters
+    }
+
+    /// How many timers wait in the heap, those counted that nobody wants any more.
+    pub fn timers(&self) -> usize {
+        self.timers.borrow().len()
+    }
+
+    /// Waits until something happens, a timer comes, another thread calls [`PollerHandle::wake`],
+    /// or `timeout` has passed; makes ready whoever waited for it. `None` waits without bound, zero
+    /// does not wait. It may return early with nothing done.
+    ///
+    /// Returns how many descriptors had events.
+    ///
+    /// # Errors
+    /// What `epoll_wait` says, which is nothing a running program meets. An interrupted wait is not
+    /// an error.
+    pub fn poll(&self, timeout: Option<Duration>) -> io::Result<usize> {
+        let shared = &*self.handle.0;
+        self.forget_removed();
+        let timeout = self.until_next_timer(timeout);
+        let mut blocks = timeout != Some(Duration::ZERO);
+        if blocks {
+            blocks = shared
+                .state
+                .compare_exchange(RUNNING, SLEEPING, Ordering::SeqCst, Ordering::SeqCst)
+                .is_ok();
+            if blocks {
+                bump(&shared.counters.sleeps, 1);
+            }
+        }
+        bump(&shared.counters.polls, 1);
+        let result = self.wait(if blocks {
+            timeout
+        } else {
+            Some(Duration::ZERO)
+        });
+        if timeout != Some(Duration::ZERO) {
+            shared.state.store(RUNNING, Ordering::SeqCst);
+        }
+        let count = match result {
+            Ok(()) => self.dispatch(),
+            Err(err) if err.kind() == io::ErrorKind::Interrupted => 0,
+            Err(err) => return Err(err),
+        };
+        self.fire_timers();
+        Ok(count)
+    }
+
+    /// Calls `epoll_wait` for whole milliseconds, or lets the timerfd end it where less is left.
+    fn wait(&self, timeout: Option<Duration>) -> io::Result<()> {
+        let timeout = match timeout {
+            None => None,
+            Some(t) if t.is_zero() => Some(t),
+            Some(t) if t >= Duration::from_millis(1) => Some(Duration::from_millis(
+                u64::try_from(t.as_millis()).unwrap_or(u64::MAX),
+            )),
+            Some(t) => {
+                self.timerfd()?.set(t)?;
+                None
+            }
+        };
+        let mut events = self.events.borrow_mut();
+        self.epoll.borrow_mut().poll(&mut events, timeout)
+    }
+
+    fn timerfd(&self) -> io::Result<&TimerFd> {
+        if let Some(timerfd) = self.timerfd.get() {
+            return Ok(timerfd);
+        }
+        let timerfd = TimerFd::new()?;
+        self.handle.0.registry.register(
+            &mut SourceFd(&timerfd.as_raw_fd()),
+            TIMERFD,
+            Interest::READABLE,
+        )?;
+        Ok(self.timerfd.get_or_init(|| timerfd))
+    }
+
+    /// The caller's bound or the next timer, whichever is first.
+    fn until_next_timer(&self, timeout: Option<Duration>) -> Option<Duration> {
+        if timeout == Some(Duration::ZERO) {
+            return timeout;
+        }
+        let Some(next) = self.timers.borrow().next() else {
+            return timeout;
+        };
+        let left = Duration::from_nanos(next.saturating_sub(clock::now()));
+        Some(timeout.map_or(left, |t| t.min(left)))
+    }
+
+    /// Hands the collected events to their descriptors.
+    fn dispatch(&self) -> usize {
+        let counters = self.counters();
+        let events = self.events.borrow();
+        let descs = self.descs.borrow();
+        let (mut live, mut stale) = (0, 0);
+        for event in events.iter() {
+            let token = event.token();
+            if token == WAKER || token == TIMERFD {
+                continue;
+            }
+            let (key, seq) = (token.0 as u32 as usize, (token.0 >> 32) as u32);
+            match descs.get(key) {
+                Some(entry) if entry.seq == seq => {
+                    live += 1;
+                    entry.desc.event(meaning(event));
+                }
+                _ => stale += 1,
+            }
+        }
+        bump(&counters.events, live);
+        if stale != 0 {
+            bump(&counters.stale_events, stale);
+        }
+        live as usize
+    }
+
+    /// Lets every timer come whose moment has passed.
+    fn fire_timers(&self) {
+        let mut timers = self.timers.borrow_mut();
+        if timers.next().is_none() {
+            return;
+        }
+        let shared = &*self.handle.0;
+        let now = clock::now();
+        self.fired_up_to.set(now);
+        while let Some((when, target)) = timers.pop_due(now) {
+            bump(&shared.counters.timers_fired, 1);
+            match target {
+                Target::Desc(desc, mode) => {
+                    if !desc.wants_timer(mode, shared.id, when) {
+                        self.one_stale_less();
+                    }
+                    desc.timer(mode, when, shared.id);
+                }
+                Target::Sleep(sleep) => {
+                    if sleep.done.load(Ordering::Relaxed) {
+                        self.one_stale_less();
+                    }
+                    sleep.slot.wake(true);
+                }
+            }
+        }
+        let stale = shared.stale_timers.load(Ordering::Relaxed);
+        if stale > 0 && timers.rebuild_if_stale(stale, shared.id) {
+            shared.stale_timers.store(0, Ordering::Relaxed);
+        }
+    }
+
+    fn one_stale_less(&self) {
+        let stale = &self.handle.0.stale_timers;
+        // Only an estimate: a timer may be counted and come at the same moment.
+        let _ = stale.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
+    }
+
+    /// Drops the table entries of descriptors that were closed or have moved.
+    fn forget_removed(&self) {
+        let shared = &*self.handle.0;
+        if !shared.any_removed.load(Ordering::Acquire) {
+            return;
+        }
+        let removed = {
+            let mut removed = shared.removed.lock();
+            shared.any_removed.store(false, Ordering::Release);
+            std::mem::take(&mut *removed)
+        };
+        let mut descs = self.descs.borrow_mut();
+        for (key, seq) in removed {
+            if descs.get(key as usize).is_some_and(|e| e.seq == seq) {
+                descs.remove(key as usize);
+            }
+        }
+        shared
+            .counters
+            .descriptors
+            .store(descs.len() as u64, Ordering::Relaxed);
+    }
+
+    /// Enters a descriptor into the table and into epoll; `only` restricts it to one direction.
+    pub(crate) fn register(
+        &self,
+        fd: RawFd,
+        desc: &Arc<PollDesc>,
+        only: Option<Mode>,
+    ) -> Result<(u32, u32), Error> {
+        self.forget_removed();
+        let seq = self.next_seq.get();
+        self.next_seq.set(seq.wrapping_add(1));
+        let mut descs = self.descs.borrow_mut();
+        let key = descs.insert(Entry {
+            seq,
+            desc: desc.clone(),
+        });
+        let index = u32::try_from(key).expect("more than 2^32 descriptors");
+        let token = Token((seq as usize) << 32 | key);
+        // PRIORITY: urgent data ends a read early at its mark, which D5's skipped read must know.
+        let read = Interest::READABLE | Interest::PRIORITY;
+        let interest = match only {
+            None => read | Interest::WRITABLE,
+            Some(Mode::Read) => read,
+            Some(Mode::Write) => Interest::WRITABLE,
+        };
+        let shared = &*self.handle.0;
+        if let Err(err) = shared
+            .registry
+            .register(&mut SourceFd(&fd), token, interest)
+        {
+            descs.remove(key);
+            return Err(match err.raw_os_error() {
+                Some(libc::EPERM) => Error::NotPollable,
+                errno => Error::Sys {
+                    call: "epoll_ctl",
+                    errno: errno.unwrap_or(libc::EINVAL),
+                },
+            });
+        }
+        bump(&shared.counters.registrations, 1);
+        shared
+            .counters
+            .descriptors
+            .store(descs.len() as u64, Ordering::Relaxed);
+        Ok((index, seq))
+    }
+
+    /// Makes `sleep` ready at `when`.
+    pub(crate) fn add_sleep(&self, when: u64, sleep: Arc<Sleep>) {
+        self.timers.borrow_mut().push(when, Target::Sleep(sleep));
+    }
+}
+
+/// Translates an event. Read is also how half close, hang-up and errors are learnt of; write is not
+/// told of the peer's half close (`RDHUP`), or a writer that waits for room would spin.
+#[inline]
+fn meaning(event: &mio::event::Event) -> Event {
+    let (error, urgent) = (event.is_error(), event.is_priority());
+    let (readable, read_closed) = (event.is_readable(), event.is_read_closed());
+    // mio counts HUP, and ERR beside OUT or alone, as "write closed".
+    let writable = event.is_writable() || event.is_write_closed();
+    Event {
+        readable: readable || read_closed || error || urgent,
+        writable: writable || error,
+        only_error: error && !readable && !read_closed && !event.is_writable(),
+        no_skip: read_closed || error || urgent,
+    }
+}
+
+impl Reactor for Poller {
+    #[inline]
+    fn id(&self) -> u32 {
+        self.handle.0.id
+    }
+
+    fn register(&self, fd: RawFd, desc: &Arc<PollDesc>, mode: Mode) -> Result<(), Error> {
+        desc.register(fd, mode, self)
+    }
+
+    fn arm(&self, when: u64, desc: &Arc<PollDesc>, mode: Mode) {
+        self.timers
+            .borrow_mut()
+            .push(when, Target::Desc(desc.clone(), mode));
+    }
+
+    fn disarmed(&self) {
+        self.handle.disarmed();
+    }
+
+    #[inline]
+    fn fired_up_to(&self) -> u64 {
+        self.fired_up_to.get()
+    }
+}
+
+impl PollerHandle {
+    /// The number of the poller.
+    #[inline]
+    pub fn id(&self) -> u32 {
+        self.0.id
+    }
+
+    /// Ends the poller's current wait, or its next one if it is not waiting.
+    ///
+    /// Go: `runtime.netpollBreak`.
+    pub fn wake(&self) {
+        if self.0.state.swap(NOTIFIED, Ordering::SeqCst) == SLEEPING {
+            self.0.counters.wakes.fetch_add(1, Ordering::Relaxed);
+            if let Err(err) = self.0.waker.wake() {
+                // An eventfd write fails only if the descriptor is not one.
+                panic!("netpoll: cannot wake a poller: {err}");
+            }
+        }
+    }
+
+    /// Is the poller asleep right now? By the time the answer is used it may not be.
+    #[inline]
+    pub fn is_sleeping(&self) -> bool {
+        self.0.state.load(Ordering::Relaxed) == SLEEPING
+    }
+
+    /// What the poller has done so far.
+    #[inline]
+    pub fn counters(&self) -> &Counters {
+        &self.0.counters
+    }
+
+    pub(crate) fn disarmed(&self) {
+        self.0.stale_timers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Takes a descriptor out: out of epoll at once if `delete`, out of the table when the poller
+    /// next looks.
+    pub(crate) fn deregister(&self, fd: RawFd, key: u32, seq: u32, delete: bool) {
+        if delete {
+            // The poller may be gone with its thread, and its epoll with it: nothing to undo then.
+            let _ = self.0.registry.deregister(&mut SourceFd(&fd));
+        }
+        let mut removed = self.0.removed.lock();
+        removed.push((key, seq));
+        self.0.any_removed.store(true, Ordering::Release);
+    }
+}

@@ -1,0 +1,34 @@
+//! Sleeping until a moment, as the task or thread that calls.
+
+use crate::clock;
+use crate::park::{Park, Reason, Refusal};
+use crate::poller::Poller;
+use crate::timers::Sleep;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Parks the caller until `when`, a word of [`clock`].
+///
+/// # Errors
+/// When the caller must not park (any more); some of the time has then not passed.
+pub fn sleep_until(when: u64, park: &dyn Park, poller: &Poller) -> Result<(), Refusal> {
+    if clock::now() >= when {
+        return Ok(());
+    }
+    park.may_park()?;
+    let sleep = Arc::new(Sleep::default());
+    poller.add_sleep(when, sleep.clone());
+    loop {
+        let slept = sleep
+            .slot
+            .block(park, Reason::Sleep, || park.may_park().is_ok());
+        let refused = park.may_park();
+        if slept || refused.is_err() {
+            if !slept {
+                sleep.done.store(true, Ordering::Relaxed);
+                poller.handle().disarmed();
+            }
+            return if slept { Ok(()) } else { refused };
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! One waiting place: the `rg`/`wg` word of Go's `pollDesc`.
+//!
+//! A slot holds at most one waiter. It is a word with four kinds of value:
+//!
+//! | word    | meaning                                                    |
+//! |---------|------------------------------------------------------------|
+//! | `NIL`   | nobody waits, nothing happened                             |
+//! | `READY` | something happened and nobody has taken note of it yet     |
+//! | `WAIT`  | somebody is about to park, and has not given up its thread |
+//! | pointer | the [`Waiter`] that is parked                              |
+//!
+//! Who may move which to which:
+//!
+//! | by                     | `NIL`         | `READY`                 | `WAIT`                  | pointer              |
+//! |------------------------|---------------|-------------------------|-------------------------|----------------------|
+//! | [`Slot::block`]        | to `WAIT`     | to `NIL`, returns true  | panics: two waiters     | panics: two waiters  |
+//! | commit, inside `block` | no park       | no park                 | to pointer, then parks  | cannot be            |
+//! | [`Slot::unblock`] true | to `READY`    | stays                   | to `READY`, wakes nobody| to `READY`, wakes it |
+//! | [`Slot::unblock`] false| stays         | stays                   | to `NIL`, wakes nobody  | to `NIL`, wakes it   |
+//! | after the park         | swapped to `NIL`; true if it was `READY`          |                         |                      |
+//!
+//! `WAIT` exists so that the last look at the world ("closed? expired?") happens after the slot
+//! says that somebody is coming: whoever changes the world first publishes the change and then
+//! looks at the slot, so one of the two sees the other. It is also why every waiter that leaves the
+//! slot by pointer is woken exactly once: whoever swaps the pointer out owns the wake-up.
+//!
+//! Go: `runtime/netpoll.go`, `netpollblock` and `netpollunblock`.
+
+use crate::park::{Park, Reason, Waiter};
+use crate::sync::{AtomicUsize, Ordering::SeqCst};
+use std::ptr::NonNull;
+
+const NIL: usize = 0;
+const READY: usize = 1;
+const WAIT: usize = 2;
+
+/// A place where one task or thread can wait for one thing.
+#[derive(Debug)]
+pub struct Slot(AtomicUsize);
+
+impl Default for Slot {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Slot {
+    /// An empty slot.
+    #[cfg(not(loom))]
+    pub const fn new() -> Slot {
+        Slot(AtomicUsize::new(NIL))
+    }
+
+    /// An empty slot.
+    #[cfg(loom)]
+    pub fn new() -> Slot {
+        Slot(AtomicUsize::new(NIL))
+    }
+
+    /// Waits until the slot is made ready, or until someone calls `unblock(false)`.
+    ///
+    /// `last_look` runs after the slot has been marked and before the caller gives up its thread;
+    /// when it returns false there is no park. Returns true if the slot was ready (a readiness that
+    /// came before the call counts, and is consumed). False says only "look at the world again".
+    ///
+    /// # Panics
+    /// If somebody else waits in this slot: the caller must hold the lock of this direction.
+    #[inline]
+    pub fn block(&self, park: &dyn Park, why: Reason, last_look: impl FnOnce() -> bool) -> bool {
+        if self.0.compare_exchange(NIL, WAIT, SeqCst, SeqCst).is_err() {
+            // Only the caller consumes READY, so this exchange fails only on a double wait.
+            if self.0.compare_exchange(READY, NIL, SeqCst, SeqCst).is_ok() {
+                return true;
+            }
+            double_wait();
+        }
+        if last_look() {
+            let waiter = park.waiter().as_ptr() as usize;
+            if self
+                .0
+                .compare_exchange(WAIT, waiter, SeqCst, SeqCst)
+                .is_ok()
+            {
+                park.park(self, why);
+            }
+        }
+        let old = self.0.swap(NIL, SeqCst);
+        assert!(
+            old <= WAIT,
+            "corrupted slot: woken while the waiter was still in it"
+        );
+        old == READY
+    }
+
+    /// Makes the slot ready (`true`) or only interrupts its waiter (`false`), and returns the
+    /// waiter that left the slot through this call, if any. The caller owes it one
+    /// [`Waiter::ready`].
+    #[inline]
+    #[must_use = "a waiter taken out of its slot must be made ready, or it sleeps for ever"]
+    pub fn unblock(&self, ready: bool) -> Option<NonNull<Waiter>> {
+        let new = if ready { READY } else { NIL };
+        let mut old = self.0.load(SeqCst);
+        loop {
+            if old == READY || (old == NIL && !ready) {
+                return None;
+            }
+            match self.0.compare_exchange(old, new, SeqCst, SeqCst) {
+                Ok(_) => break,
+                Err(now) => old = now,
+            }
+        }
+        if old > WAIT {
+            NonNull::new(old as *mut Waiter)
+        } else {
+            None
+        }
+    }
+
+    /// [`Slot::unblock`], then makes the waiter ready.
+    #[inline]
+    pub fn wake(&self, ready: bool) {
+        if let Some(waiter) = self.unblock(ready) {
+            // SAFETY: a waiter's pointer is in a slot only while it is parked there, and `unblock`
+            // hands it to one caller only; it stays parked, so alive, until this call.
+            unsafe { Waiter::ready(waiter) };
+        }
+    }
+
+    /// Forgets a readiness that was noted. Only the one who may wait here may call it, and it must
+    /// look at the thing itself afterwards.
+    #[inline]
+    pub fn reset(&self) {
+        self.0.store(NIL, SeqCst);
+    }
+
+    /// Was a readiness noted and not yet consumed?
+    #[inline]
+    pub fn is_ready(&self) -> bool {
+        self.0.load(SeqCst) == READY
+    }
+
+    /// Is somebody parked here, or about to be?
+    #[inline]
+    pub fn is_waited(&self) -> bool {
+        self.0.load(SeqCst) >= WAIT
+    }
+}
+
+#[cold]
+fn double_wait() -> ! {
+    panic!("double wait: two waiters in one slot");
+}

@@ -1,0 +1,117 @@
+//! A socket address as the kernel has it.
+
+use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+
+/// Room for any address, and how much of it is used.
+#[derive(Clone, Copy)]
+pub struct SockAddr {
+    storage: libc::sockaddr_storage,
+    len: libc::socklen_t,
+}
+
+impl SockAddr {
+    /// No address yet, with room for any.
+    pub fn empty() -> SockAddr {
+        SockAddr {
+            // SAFETY: all-zero is a valid `sockaddr_storage`.
+            storage: unsafe { std::mem::zeroed() },
+            len: size_of::<libc::sockaddr_storage>() as libc::socklen_t,
+        }
+    }
+
+    /// The address for a call that reads it.
+    pub fn as_ptr(&self) -> *const libc::sockaddr {
+        (&raw const self.storage).cast()
+    }
+
+    /// How many bytes of it are used.
+    pub fn len(&self) -> libc::socklen_t {
+        self.len
+    }
+
+    /// Is there no address?
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Address and length for a call that writes them.
+    pub fn as_mut_parts(&mut self) -> (*mut libc::sockaddr, *mut libc::socklen_t) {
+        ((&raw mut self.storage).cast(), &raw mut self.len)
+    }
+
+    /// The address family, `AF_INET` and so on.
+    pub fn family(&self) -> i32 {
+        i32::from(self.storage.ss_family)
+    }
+
+    /// The address as the standard library has it; `None` if it is not an IP address.
+    pub fn to_ip(&self) -> Option<SocketAddr> {
+        match self.family() {
+            libc::AF_INET => {
+                // SAFETY: the family says which type it is; the storage is large and aligned enough.
+                let a = unsafe { &*self.as_ptr().cast::<libc::sockaddr_in>() };
+                let ip = Ipv4Addr::from(u32::from_be(a.sin_addr.s_addr));
+                Some(SocketAddrV4::new(ip, u16::from_be(a.sin_port)).into())
+            }
+            libc::AF_INET6 => {
+                // SAFETY: as above.
+                let a = unsafe { &*self.as_ptr().cast::<libc::sockaddr_in6>() };
+                let ip = Ipv6Addr::from(a.sin6_addr.s6_addr);
+                let port = u16::from_be(a.sin6_port);
+                Some(SocketAddrV6::new(ip, port, a.sin6_flowinfo, a.sin6_scope_id).into())
+            }
+            _ => None,
+        }
+    }
+}
+
+impl From<SocketAddr> for SockAddr {
+    fn from(addr: SocketAddr) -> SockAddr {
+        let mut sa = SockAddr::empty();
+        match addr {
+            SocketAddr::V4(addr) => {
+                // SAFETY: the storage is large and aligned enough for every address type, and all
+                // its bytes are initialised.
+                let a = unsafe { &mut *(&raw mut sa.storage).cast::<libc::sockaddr_in>() };
+                a.sin_family = libc::AF_INET as libc::sa_family_t;
+                a.sin_port = addr.port().to_be();
+                a.sin_addr.s_addr = u32::from(*addr.ip()).to_be();
+                sa.len = size_of::<libc::sockaddr_in>() as libc::socklen_t;
+            }
+            SocketAddr::V6(addr) => {
+                // SAFETY: as above.
+                let a = unsafe { &mut *(&raw mut sa.storage).cast::<libc::sockaddr_in6>() };
+                a.sin6_family = libc::AF_INET6 as libc::sa_family_t;
+                a.sin6_port = addr.port().to_be();
+                a.sin6_addr.s6_addr = addr.ip().octets();
+                a.sin6_flowinfo = addr.flowinfo();
+                a.sin6_scope_id = addr.scope_id();
+                sa.len = size_of::<libc::sockaddr_in6>() as libc::socklen_t;
+            }
+        }
+        sa
+    }
+}
+
+impl fmt::Debug for SockAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.to_ip() {
+            Some(addr) => addr.fmt(f),
+            None => write!(f, "SockAddr(family {}, {} bytes)", self.family(), self.len),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ip_address_survives_the_way_to_the_kernel_and_back() {
+        for text in ["127.0.0.1:80", "[::1]:443", "[fe80::1%7]:9"] {
+            let addr: SocketAddr = text.parse().unwrap();
+            assert_eq!(SockAddr::from(addr).to_ip(), Some(addr));
+        }
+    }
+}
