@@ -41,13 +41,16 @@
 //! `vm.max_map_count` stops at about 30,000 tasks. No huge page may land under the stacks: one
 //! touched page per task would become 2 MiB.
 
+mod altstack;
 mod arena;
 mod chunk;
 mod class;
 mod error;
 mod guard;
 mod mapping;
+pub(crate) mod overflow;
 mod pool;
+mod report;
 mod slot;
 #[cfg(test)]
 mod tests;

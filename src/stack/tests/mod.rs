@@ -3,6 +3,7 @@
 mod arena;
 mod guards;
 mod limits;
+mod overflow;
 mod pool;
 
 use std::io;
