@@ -1,0 +1,73 @@
+//! Which family of socket serves which addresses.
+
+#![forbid(unsafe_code)]
+
+use super::Addr;
+use crate::net::{IpVersion, Network};
+
+/// The address family of an internet socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// `AF_INET`.
+    V4,
+    /// `AF_INET6`.
+    V6,
+}
+
+/// The socket to make for an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SocketFamily {
+    /// The family.
+    pub family: Family,
+    /// Whether an IPv6 socket must refuse IPv4 (`IPV6_V6ONLY`).
+    pub v6_only: bool,
+}
+
+impl SocketFamily {
+    /// Chooses for `network` between `local` and `remote`, for listening or for dialing:
+    ///
+    /// | network | case | family |
+    /// |---|---|---|
+    /// | `..4` | | IPv4 |
+    /// | `..6` | | IPv6 only |
+    /// | others | listening on the wildcard, IPv6 sockets serve IPv4 (`mapping`) | IPv6, both |
+    /// | others | listening on a wildcard otherwise | the address's own; IPv4 if there is none |
+    /// | others | every address given is IPv4 or has no IP | IPv4 |
+    /// | others | | IPv6, both |
+    ///
+    /// Go: `favoriteAddrFamily` (`net/ipsock_posix.go`).
+    pub fn choose(
+        network: Network,
+        local: Option<&Addr>,
+        remote: Option<&Addr>,
+        listening: bool,
+        mapping: bool,
+    ) -> SocketFamily {
+        let both = |family| SocketFamily {
+            family,
+            v6_only: false,
+        };
+        match network.ip_version() {
+            IpVersion::V4 => return both(Family::V4),
+            IpVersion::V6 => {
+                return SocketFamily {
+                    family: Family::V6,
+                    v6_only: true,
+                };
+            }
+            IpVersion::Any => {}
+        }
+        if listening && local.is_none_or(Addr::is_wildcard) {
+            if mapping {
+                return both(Family::V6);
+            }
+            return both(local.map_or(Family::V4, Addr::family));
+        }
+        let is_v4 = |addr: Option<&Addr>| addr.is_none_or(|addr| addr.family() == Family::V4);
+        both(if is_v4(local) && is_v4(remote) {
+            Family::V4
+        } else {
+            Family::V6
+        })
+    }
+}

@@ -1,0 +1,118 @@
+//! Failed look-ups of host names and services.
+
+use super::{Cause, Timeout};
+use std::{borrow::Cow, error, fmt, io};
+
+/// A look-up that failed: prints `lookup NAME on SERVER: why`, without ` on SERVER` where no server
+/// was asked or the system does not say which.
+///
+/// Go: `net.DNSError` (`net/net.go`).
+#[derive(Clone, Debug)]
+pub struct DnsError {
+    /// Why, such as `no such host`.
+    pub err: Cow<'static, str>,
+    /// The name looked for; `tcp/http` for a service.
+    pub name: String,
+    /// The server asked, with its port; empty when unknown.
+    pub server: String,
+    /// The look-up ran out of time. Not every timeout can be told from other failures.
+    pub is_timeout: bool,
+    /// Asking again later may help. Not every temporary failure can be told from others.
+    pub is_temporary: bool,
+    /// The answer was clear: there is no such name, or it has no address.
+    pub is_not_found: bool,
+    /// What ended the look-up from outside: a deadline or a cancelled token.
+    pub cause: Option<Box<Cause>>,
+}
+
+impl DnsError {
+    /// The reason for a name that does not exist.
+    pub const NO_SUCH_HOST: &'static str = "no such host";
+    /// The reason for a service that does not exist.
+    pub const UNKNOWN_PORT: &'static str = "unknown port";
+
+    /// An error that says `err` about `name`, with nothing else known.
+    pub fn new(err: impl Into<Cow<'static, str>>, name: impl Into<String>) -> DnsError {
+        DnsError {
+            err: err.into(),
+            name: name.into(),
+            server: String::new(),
+            is_timeout: false,
+            is_temporary: false,
+            is_not_found: false,
+            cause: None,
+        }
+    }
+
+    /// `lookup NAME: no such host`.
+    pub fn no_such_host(name: impl Into<String>) -> DnsError {
+        DnsError {
+            is_not_found: true,
+            ..DnsError::new(Self::NO_SUCH_HOST, name)
+        }
+    }
+
+    /// `lookup NETWORK/SERVICE: unknown port`.
+    pub fn unknown_port(network: &str, service: &str) -> DnsError {
+        let name = format!("{network}/{service}");
+        DnsError {
+            is_not_found: true,
+            ..DnsError::new(Self::UNKNOWN_PORT, name)
+        }
+    }
+
+    /// A look-up that its deadline ended: `lookup NAME: i/o timeout`.
+    pub fn timed_out(name: impl Into<String>) -> DnsError {
+        let cause = Cause::Timeout(Timeout::Context);
+        DnsError {
+            is_timeout: true,
+            cause: Some(Box::new(cause)),
+            ..DnsError::new(Timeout::TEXT, name)
+        }
+    }
+
+    /// A look-up that was cancelled: `lookup NAME: operation was canceled`.
+    pub fn cancelled(name: impl Into<String>) -> DnsError {
+        let cause = Cause::Cancelled;
+        DnsError {
+            cause: Some(Box::new(cause)),
+            ..DnsError::new(super::sentinel::CANCELLED_TEXT, name)
+        }
+    }
+
+    /// Go's `Timeout()`.
+    pub fn is_timeout(&self) -> bool {
+        self.is_timeout
+    }
+
+    /// Go's `Temporary()`: a timeout counts as well.
+    pub fn is_temporary(&self) -> bool {
+        self.is_timeout || self.is_temporary
+    }
+
+    pub(super) fn kind(&self) -> io::ErrorKind {
+        if self.is_timeout {
+            io::ErrorKind::TimedOut
+        } else if self.is_not_found {
+            io::ErrorKind::NotFound
+        } else {
+            io::ErrorKind::Other
+        }
+    }
+}
+
+impl fmt::Display for DnsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "lookup {}", self.name)?;
+        if !self.server.is_empty() {
+            write!(f, " on {}", self.server)?;
+        }
+        write!(f, ": {}", self.err)
+    }
+}
+
+impl error::Error for DnsError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        self.cause.as_ref().map(|cause| cause.as_error())
+    }
+}

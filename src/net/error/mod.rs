@@ -1,0 +1,21 @@
+//! The errors of network operations: what failed, where and why, in Go's words.
+
+#![forbid(unsafe_code)]
+
+mod addr;
+mod cause;
+mod dns;
+mod errno;
+mod errno_table;
+mod ext;
+mod io_error;
+mod op;
+mod sentinel;
+
+pub use addr::{AddrError, InvalidAddrError, ParseError, UnknownNetworkError};
+pub use cause::Cause;
+pub use dns::DnsError;
+pub use errno::{Errno, SyscallError};
+pub use ext::NetError;
+pub use op::OpError;
+pub use sentinel::Timeout;

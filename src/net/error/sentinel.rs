@@ -1,0 +1,47 @@
+//! Errors that are one fixed sentence, and how the two timeouts differ.
+
+use super::Cause;
+use std::{error, fmt};
+
+pub(super) const CANCELLED_TEXT: &str = "operation was canceled";
+
+/// Which clock ran out. Both print `i/o timeout`, and both are timeouts and temporary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Timeout {
+    /// A read, write or accept deadline of a descriptor. Go: `os.ErrDeadlineExceeded`.
+    Deadline,
+    /// The deadline of a token or a dialer. Go: `context.DeadlineExceeded` as `net` shows it.
+    Context,
+}
+
+impl Timeout {
+    /// What both print.
+    pub const TEXT: &'static str = "i/o timeout";
+}
+
+impl fmt::Display for Timeout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Timeout::TEXT)
+    }
+}
+
+impl error::Error for Timeout {}
+
+impl Cause {
+    /// The sentence of a cause that is nothing but a sentence.
+    pub(super) fn sentence(&self) -> Option<&'static str> {
+        Some(match self {
+            Cause::Closed => "use of closed network connection",
+            Cause::Cancelled => CANCELLED_TEXT,
+            Cause::NoDeadline => "file type does not support deadline",
+            Cause::NotPollable => "not pollable",
+            Cause::UnexpectedEof => "unexpected EOF",
+            Cause::ClosedPipe => "io: read/write on closed pipe",
+            Cause::WriteToConnected => "use of WriteTo with pre-connected connection",
+            Cause::MissingAddress => "missing address",
+            Cause::NoSuitableAddress => super::AddrError::NO_SUITABLE_ADDRESS,
+            Cause::Shutdown => "runtime is shutting down",
+            _ => return None,
+        })
+    }
+}

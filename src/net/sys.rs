@@ -1,0 +1,125 @@
+//! The few questions only libc can answer. All unsafe code of this area is here.
+
+use super::Family;
+use super::error::Errno;
+use std::{
+    ffi::{CStr, CString, c_char},
+    mem, net, ptr,
+};
+
+/// The index of the network interface called `name`.
+pub(super) fn interface_index(name: &str) -> Option<u32> {
+    let name = CString::new(name).ok()?;
+    // SAFETY: the pointer is to a NUL-terminated string that outlives the call, which keeps nothing.
+    let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
+    (index != 0).then_some(index)
+}
+
+/// The name of the network interface with number `index`.
+pub(super) fn interface_name(index: u32) -> Option<String> {
+    let mut name = [0 as c_char; libc::IF_NAMESIZE];
+    // SAFETY: the buffer has IF_NAMESIZE bytes, which is what the call may write, and lives as long.
+    let found = unsafe { libc::if_indextoname(index, name.as_mut_ptr()) };
+    if found.is_null() {
+        return None;
+    }
+    // SAFETY: on success the call has filled `name` with a NUL-terminated string within its bounds.
+    let name = unsafe { CStr::from_ptr(name.as_ptr()) };
+    Some(name.to_string_lossy().into_owned())
+}
+
+/// Why `getaddrinfo` failed.
+#[derive(Debug)]
+pub(super) enum LookupFailure {
+    /// There is no such name, or it has no address of this family.
+    NotFound,
+    /// The system failed beneath the resolver.
+    System(Errno),
+    /// What the resolver says, and whether asking again may help.
+    Other { text: String, temporary: bool },
+}
+
+/// An IP address with the number of its scope; 0 is none.
+pub(super) type ScopedIp = (net::IpAddr, u32);
+
+/// Asks the system's resolver for the addresses of `name`. Blocks, for as long as name servers take.
+pub(super) fn getaddrinfo(
+    name: &str,
+    family: Option<Family>,
+) -> Result<Vec<ScopedIp>, LookupFailure> {
+    let name = CString::new(name).map_err(|_| LookupFailure::NotFound)?;
+    // SAFETY: addrinfo is plain integers and pointers, for all of which zero is a valid value and the
+    // one getaddrinfo wants in unused fields of its hints.
+    let mut hints: libc::addrinfo = unsafe { mem::zeroed() };
+    hints.ai_socktype = libc::SOCK_STREAM;
+    hints.ai_family = match family {
+        None => libc::AF_UNSPEC,
+        Some(Family::V4) => libc::AF_INET,
+        Some(Family::V6) => libc::AF_INET6,
+    };
+    let mut list: *mut libc::addrinfo = ptr::null_mut();
+    // SAFETY: name and hints are valid for the call, and `list` is a place for its one result.
+    let code = unsafe { libc::getaddrinfo(name.as_ptr(), ptr::null(), &hints, &mut list) };
+    if code != 0 {
+        return Err(failure(code));
+    }
+    let mut found = Vec::new();
+    let mut next = list;
+    while !next.is_null() {
+        // SAFETY: `next` is a non-null node of the list that getaddrinfo made; freed only below.
+        let node = unsafe { &*next };
+        found.extend(address(node));
+        next = node.ai_next;
+    }
+    // SAFETY: `list` came from a successful getaddrinfo, is freed once, and no node is used after.
+    unsafe { libc::freeaddrinfo(list) };
+    Ok(found)
+}
+
+/// The address in one node of getaddrinfo's list.
+fn address(node: &libc::addrinfo) -> Option<ScopedIp> {
+    match node.ai_family {
+        libc::AF_INET => {
+            // SAFETY: for AF_INET ai_addr points to a sockaddr_in, valid as long as the node;
+            // read_unaligned asks nothing of its alignment.
+            let addr = unsafe { node.ai_addr.cast::<libc::sockaddr_in>().read_unaligned() };
+            Some((
+                net::Ipv4Addr::from(addr.sin_addr.s_addr.to_ne_bytes()).into(),
+                0,
+            ))
+        }
+        libc::AF_INET6 => {
+            // SAFETY: for AF_INET6 ai_addr points to a sockaddr_in6, valid as long as the node;
+            // read_unaligned asks nothing of its alignment.
+            let addr = unsafe { node.ai_addr.cast::<libc::sockaddr_in6>().read_unaligned() };
+            Some((
+                net::Ipv6Addr::from(addr.sin6_addr.s6_addr).into(),
+                addr.sin6_scope_id,
+            ))
+        }
+        _ => None,
+    }
+}
+
+/// Translates a resolver code. "No data" and "no such family" mean that the name has no address we
+/// could use, which callers cannot treat differently from a name that does not exist.
+fn failure(code: i32) -> LookupFailure {
+    /// glibc's `EAI_ADDRFAMILY`, which the libc crate does not have for Linux.
+    const EAI_ADDRFAMILY: i32 = -9;
+    match code {
+        libc::EAI_NONAME | libc::EAI_NODATA | EAI_ADDRFAMILY => LookupFailure::NotFound,
+        libc::EAI_SYSTEM => LookupFailure::System(match Errno::last() {
+            // The resolver was seen to fail here with errno 0 when descriptors had run out.
+            Errno(0) => Errno::EMFILE,
+            errno => errno,
+        }),
+        _ => {
+            // SAFETY: gai_strerror returns a static NUL-terminated string for any code.
+            let text = unsafe { CStr::from_ptr(libc::gai_strerror(code)) };
+            LookupFailure::Other {
+                text: text.to_string_lossy().into_owned(),
+                temporary: code == libc::EAI_AGAIN,
+            }
+        }
+    }
+}
