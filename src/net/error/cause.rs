@@ -29,7 +29,8 @@ use std::{error, fmt, io, sync::Arc};
 /// A connection closed on this side is `NotConnected` so that it cannot be mistaken for anything the
 /// peer did (`BrokenPipe`, `ConnectionReset`, `ConnectionAborted`). No cause is ever `Interrupted`:
 /// `read_exact`, `write_all` and `io::copy` would try again for ever; a cancelled operation is `Other`
-/// and says so through [`NetError::is_cancelled`].
+/// and says so through [`NetError::is_cancelled`]. `WouldBlock` has one source, as in the standard
+/// library: connecting to a Unix listener whose queue is full, which the kernel refuses at once.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Cause {

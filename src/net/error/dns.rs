@@ -66,6 +66,7 @@ impl DnsError {
         let cause = Cause::Timeout(Timeout::Context);
         DnsError {
             is_timeout: true,
+            is_temporary: true,
             cause: Some(Box::new(cause)),
             ..DnsError::new(Timeout::TEXT, name)
         }

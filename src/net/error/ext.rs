@@ -24,7 +24,7 @@ pub trait NetError {
     /// The operation's error, if this is one.
     fn op_error(&self) -> Option<&OpError>;
     /// Why, if the error is one of this crate's: the operation's cause, or the error itself.
-    fn cause(&self) -> Option<&Cause>;
+    fn net_cause(&self) -> Option<&Cause>;
     /// Whether time ran out. Foreign errors: `ErrorKind::TimedOut`, or a number that means it.
     fn is_timeout(&self) -> bool;
     /// Whether the same call may succeed later; an accept loop goes on when this holds.
@@ -46,7 +46,7 @@ impl NetError for io::Error {
         self.get_ref()?.downcast_ref()
     }
 
-    fn cause(&self) -> Option<&Cause> {
+    fn net_cause(&self) -> Option<&Cause> {
         let payload = self.get_ref()?;
         match payload.downcast_ref::<OpError>() {
             Some(op) => Some(&op.err),
@@ -55,7 +55,7 @@ impl NetError for io::Error {
     }
 
     fn is_timeout(&self) -> bool {
-        match (self.cause(), Errno::from_io(self)) {
+        match (self.net_cause(), Errno::from_io(self)) {
             (Some(cause), _) => cause.is_timeout(),
             (None, Some(errno)) => errno.is_timeout(),
             (None, None) => self.kind() == io::ErrorKind::TimedOut,
@@ -63,7 +63,7 @@ impl NetError for io::Error {
     }
 
     fn is_temporary(&self) -> bool {
-        match (self.op_error(), self.cause(), Errno::from_io(self)) {
+        match (self.op_error(), self.net_cause(), Errno::from_io(self)) {
             (Some(op), ..) => op.is_temporary(),
             (None, Some(cause), _) => cause.is_temporary(),
             (None, None, Some(errno)) => errno.is_temporary(),
@@ -72,19 +72,19 @@ impl NetError for io::Error {
     }
 
     fn is_closed(&self) -> bool {
-        self.cause().is_some_and(Cause::is_closed)
+        self.net_cause().is_some_and(Cause::is_closed)
     }
 
     fn is_cancelled(&self) -> bool {
-        self.cause().is_some_and(Cause::is_cancelled)
+        self.net_cause().is_some_and(Cause::is_cancelled)
     }
 
     fn is_shutdown(&self) -> bool {
-        self.cause().is_some_and(Cause::is_shutdown)
+        self.net_cause().is_some_and(Cause::is_shutdown)
     }
 
     fn errno(&self) -> Option<i32> {
-        match self.cause() {
+        match self.net_cause() {
             Some(cause) => cause.errno().map(|errno| errno.0),
             None => self.raw_os_error(),
         }

@@ -14,7 +14,7 @@ use std::fs;
 ///
 /// An address literal is its own answer. A name that cannot be a host's fails without a question,
 /// and onion names have no addresses and are never asked about. `version` keeps the resolver from
-/// asking for addresses that could not be used; the answer is not filtered any further.
+/// asking name servers for addresses that could not be used; the answer may still hold others.
 ///
 /// # Errors
 /// `lookup NAME: no such host`, or what the system's resolver says; [`DnsError::is_temporary`] where
@@ -38,17 +38,18 @@ pub fn lookup_host(name: &str, version: IpVersion) -> Result<Vec<ZonedIp>, DnsEr
     if is_onion(name) {
         return Ok(Vec::new());
     }
-    let family = match version {
-        IpVersion::Any => None,
-        IpVersion::V4 => Some(Family::V4),
-        IpVersion::V6 => Some(Family::V6),
-    };
-    match ask(name, family) {
-        // A name in the hosts file exists even if not in this family: the caller then finds that no
-        // address suits, which says more than that there is no such host.
-        Err(err) if err.is_not_found && family.is_some() && in_hosts_file(name) => ask(name, None),
-        answer => answer,
-    }
+    ask(
+        name,
+        match version {
+            IpVersion::Any => None,
+            // A name in the hosts file is answered from there, whichever addresses it has: asking
+            // for one family only would send the name on to the name servers when the file has
+            // the other, and hide from the caller that the name exists.
+            _ if in_hosts_file(name) => None,
+            IpVersion::V4 => Some(Family::V4),
+            IpVersion::V6 => Some(Family::V6),
+        },
+    )
 }
 
 fn ask(name: &str, family: Option<Family>) -> Result<Vec<ZonedIp>, DnsError> {
