@@ -4,8 +4,8 @@ mod golden;
 
 use gopark::net::{
     Addr, Cause, Family, IpEndpoint, IpNet, OpError, Purpose, Resolution, TcpAddr, UdpAddr,
-    UnixAddr, UnixNet, ZonedIp, join_host_port, lookup_port, parse_cidr, parse_ip, resolve,
-    resolve_ip_addr, resolve_tcp_addr, resolve_udp_addr, resolve_unix_addr, split_host_port,
+    UnixAddr, UnixNet, ZonedIp, join_host_port, parse_cidr, parse_ip, resolve, resolve_ip_addr,
+    resolve_tcp_addr, resolve_udp_addr, resolve_unix_addr, split_host_port,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
@@ -274,67 +274,6 @@ fn addresses_print_as_by_the_recorded_go_program() {
             ("AddrPort of nil TCPAddr", "no address is None"),
         ],
     );
-}
-
-/// Follows the Go program `lookup_port` and Go's TestLookupPortNotFound, TestLookupPortDifferentNetwork,
-/// TestLookupPortEmptyNetworkString and TestLookupPortIPNetworkString.
-#[test]
-fn ports_are_looked_up_as_by_the_recorded_go_program() {
-    let ours: Vec<String> = [
-        ("tcp", "http"),
-        ("tcp", "HTTP"),
-        ("tcp", "https"),
-        ("tcp4", "ssh"),
-        ("tcp6", "smtp"),
-        ("udp", "domain"),
-        ("udp", "http"),
-        ("udp", "nosuchsvc"),
-        ("tcp", "nosuchsvc"),
-        ("ip", "http"),
-        ("", "domain"),
-        ("tcp", ""),
-        ("tcp", "0"),
-        ("tcp", "65535"),
-        ("tcp", "65536"),
-        ("tcp", "-1"),
-        ("tcp", "-0"),
-        ("tcp", "+1"),
-        ("tcp", "1073741824"),
-        ("tcp", "99999999999999999999"),
-        ("foo", "http"),
-        ("foo", "80"),
-        ("unix", "http"),
-        ("tcp", " 80"),
-        ("tcp", "80 "),
-        ("tcp", "８０"),
-        ("tcp", "--1"),
-        ("tcp", "+"),
-    ]
-    .into_iter()
-    .map(|(network, service)| {
-        let found = lookup_port(network, service);
-        let err = describe_result(&found);
-        let port = found.unwrap_or_default();
-        format!("LookupPort({network:?}, {service:?}) = {port} err={err}")
-    })
-    .collect();
-    golden::compare(include_str!("golden/lookup_port.txt"), &ours, &[]);
-}
-
-/// Follows Go's TestLookupPort, with the services that no system lacks.
-#[test]
-fn well_known_services_have_their_ports_and_unknown_ones_fail() {
-    for (network, name, port) in [
-        ("tcp", "ftp", Some(21)),
-        ("tcp", "telnet", Some(23)),
-        ("tcp", "smtp", Some(25)),
-        ("tcp", "domain", Some(53)),
-        ("udp", "domain", Some(53)),
-        ("--badnet--", "zzz", None),
-        ("tcp", "--badport--", None),
-    ] {
-        assert_eq!(lookup_port(network, name).ok(), port, "{network} {name}");
-    }
 }
 
 /// Follows the Go program `resolve_addrs` and Go's TestResolveTCPAddr, TestResolveUDPAddr and

@@ -169,6 +169,7 @@ fn every_cause_has_the_kind_a_rust_program_expects_and_none_is_interrupted() {
         (Cause::Closed, ErrorKind::NotConnected),
         (Cause::Cancelled, ErrorKind::Other),
         (Cause::Shutdown, ErrorKind::Other),
+        (Cause::Unwinding, ErrorKind::Other),
         (Cause::NoDeadline, ErrorKind::Unsupported),
         (Cause::NotPollable, ErrorKind::Unsupported),
         (Cause::UnexpectedEof, ErrorKind::UnexpectedEof),

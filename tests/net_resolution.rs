@@ -76,6 +76,17 @@ fn a_local_address_must_be_of_the_dialed_network_and_family_unless_it_is_the_wil
         from(&v6(0)),
         "dial tcp: address [::1]:0: no suitable address found"
     );
+    for local in [v6(0), TcpAddr::new([127, 0, 0, 9], 0).into()] {
+        let to_wildcard = resolve(
+            "tcp",
+            ":1",
+            Purpose::Dial {
+                local: Some(&local),
+            },
+        )
+        .unwrap();
+        assert!(matches!(to_wildcard, Resolution::Done(list) if list[0].is_wildcard()));
+    }
     let unix = UnixAddr::new("x", UnixNet::Stream).into();
     assert_eq!(
         from(&unix),
@@ -207,4 +218,16 @@ fn the_family_of_a_socket_follows_the_network_then_the_addresses() {
         choose(tcp(IpVersion::Any), Some(&any), Some(&v6), false, true),
         both(Family::V6)
     );
+}
+
+/// Follows Go's internetAddrList: a machine may listen on `::` without being able to connect to it.
+#[test]
+fn a_dial_of_the_ipv6_wildcard_falls_back_to_the_ipv4_one() {
+    let addresses = |network| match resolve(network, "[::]:1", Purpose::Dial { local: None }) {
+        Ok(Resolution::Done(list)) => list.iter().map(Addr::to_string).collect::<Vec<_>>(),
+        other => panic!("a literal needs no look-up: {other:?}"),
+    };
+    assert_eq!(addresses("tcp"), ["[::]:1", "0.0.0.0:1"]);
+    assert_eq!(addresses("tcp6"), ["[::]:1"]);
+    assert_eq!(addresses("udp4"), ["0.0.0.0:1"]);
 }

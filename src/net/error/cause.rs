@@ -17,7 +17,7 @@ use std::{error, fmt, io, sync::Arc};
 /// | `Syscall`, `Errno` | `EAGAIN`, `ETIMEDOUT` | those, `EINTR`, `EMFILE`, `ENFILE` | the number's own |
 /// | `Timeout` | yes | yes | `TimedOut` |
 /// | `Closed` | no | no | `NotConnected` |
-/// | `Cancelled`, `Shutdown` | no | no | `Other` |
+/// | `Cancelled`, `Shutdown`, `Unwinding` | no | no | `Other` |
 /// | `NoDeadline`, `NotPollable` | no | no | `Unsupported` |
 /// | `UnexpectedEof` | no | no | `UnexpectedEof` |
 /// | `ClosedPipe` | no | no | `BrokenPipe` |
@@ -72,6 +72,9 @@ pub enum Cause {
     /// The runtime that would have waited is being dropped: `runtime is shutting down`. Go has no
     /// counterpart, a Go program has one runtime and it ends with the process.
     Shutdown,
+    /// A task that unwinds from a panic wanted to wait: `cannot wait while the task is panicking`.
+    /// Go has no counterpart, its deferred calls may block.
+    Unwinding,
     /// Another operation failed inside this one: `readfrom tcp ..: write tcp ..: broken pipe`.
     Op(Box<OpError>),
     /// An error from somewhere else, such as a reader that was being copied from.

@@ -14,7 +14,7 @@ impl Cause {
             Cause::Errno(errno) => errno.kind(),
             Cause::Timeout(_) => io::ErrorKind::TimedOut,
             Cause::Closed => io::ErrorKind::NotConnected,
-            Cause::Cancelled | Cause::Shutdown => io::ErrorKind::Other,
+            Cause::Cancelled | Cause::Shutdown | Cause::Unwinding => io::ErrorKind::Other,
             Cause::NoDeadline | Cause::NotPollable => io::ErrorKind::Unsupported,
             Cause::UnexpectedEof => io::ErrorKind::UnexpectedEof,
             Cause::ClosedPipe => io::ErrorKind::BrokenPipe,

@@ -41,6 +41,7 @@ impl Cause {
             Cause::MissingAddress => "missing address",
             Cause::NoSuitableAddress => super::AddrError::NO_SUITABLE_ADDRESS,
             Cause::Shutdown => "runtime is shutting down",
+            Cause::Unwinding => "cannot wait while the task is panicking",
             _ => return None,
         })
     }
