@@ -1,5 +1,23 @@
-//! Go's network poller for Rust.
+//! Go's network poller for Rust: blocking-looking sockets on light tasks, without `async`.
 
+#[cfg(not(loom))]
 pub mod net;
-#[allow(dead_code, reason = "the task layer is its user")]
+mod sched;
+#[cfg(not(loom))]
 mod stack;
+mod sync;
+#[cfg(not(loom))]
+pub mod task;
+
+#[cfg(not(loom))]
+pub use {
+    netpoll::Reason,
+    sched::metrics::{Metrics, WorkerMetrics},
+    sched::runtime::{Builder, Handle, Runtime, run},
+    sched::shutdown::ShutdownReport,
+    sched::watchdog::Hog,
+    task::{
+        JoinHandle, Scope, ScopedJoinHandle, blocking, park, scope, sleep, sleep_until, spawn,
+        spawn_local, yield_now,
+    },
+};

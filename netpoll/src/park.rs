@@ -183,3 +183,10 @@ pub fn with_current<R>(f: impl FnOnce(&dyn Park) -> R) -> R {
         None => crate::thread::with_thread(f),
     }
 }
+
+/// Calls `f` with the calling thread itself as what waits, even where a task runs: for waits that
+/// must not switch.
+#[cfg(not(loom))]
+pub fn with_thread<R>(f: impl FnOnce(&dyn Park) -> R) -> R {
+    crate::thread::with_thread(f)
+}

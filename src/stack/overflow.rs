@@ -69,7 +69,7 @@ thread_local! {
 /// # Safety
 ///
 /// The range, and the name in it, stay readable and unchanged until the next call on this thread.
-#[inline]
+#[cfg(test)]
 pub(crate) unsafe fn set_current(range: *const GuardRange) {
     publish(&CURRENT, range);
 }

@@ -54,6 +54,7 @@ impl Slot {
     }
 
     /// Bytes a task can use: the slot without its guard.
+    #[cfg(test)]
     pub(crate) fn usable(&self) -> usize {
         self.hi - self.lo
     }

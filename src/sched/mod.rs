@@ -1,0 +1,34 @@
+//! The scheduler: workers that run tasks, and the runtime that holds them together.
+//!
+//! | file          | what it is                                                              |
+//! |---------------|-------------------------------------------------------------------------|
+//! | `worker`      | one thread: its loop, its queues, its poller, how a task parks on it     |
+//! | `ring`        | unstarted tasks, which idle workers may take (Go's `runq`)               |
+//! | `inbox`       | wake-ups and tasks from other threads                                    |
+//! | `placement`   | where a new task starts                                                  |
+//! | `runtime`     | build, spawn from outside, run                                           |
+//! | `shutdown`    | ending every task and every thread within a bound                        |
+//! | `blocking`    | a pool of threads for calls that would hold a worker                     |
+//! | `watchdog`    | who holds a worker too long                                              |
+//! | `metrics`     | what it all did                                                          |
+
+pub(crate) mod inbox;
+pub(crate) mod link;
+pub(crate) mod ring;
+
+#[cfg(not(loom))]
+pub(crate) mod blocking;
+#[cfg(not(loom))]
+pub(crate) mod metrics;
+#[cfg(not(loom))]
+pub(crate) mod overflow;
+#[cfg(not(loom))]
+pub(crate) mod placement;
+#[cfg(not(loom))]
+pub(crate) mod runtime;
+#[cfg(not(loom))]
+pub(crate) mod shutdown;
+#[cfg(not(loom))]
+pub(crate) mod watchdog;
+#[cfg(not(loom))]
+pub(crate) mod worker;

@@ -1,0 +1,473 @@
+//! A runtime: its builder, its handle, and what its workers share.
+
+use super::blocking::BlockingPool;
+use super::metrics::{Metrics, WorkerMetrics};
+use super::shutdown::{Ending, ShutdownReport};
+use super::watchdog::{Hog, Watchdog};
+use super::worker::{self, Worker, WorkerShared};
+use crate::stack::{Arena, StackConfig};
+use crate::sync::Mutex;
+use crate::task::header::{Attributes, Header};
+use crate::task::{self, JoinHandle};
+use netpoll::Poller;
+use std::collections::VecDeque;
+use std::io;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// How long the drop of a runtime waits for its tasks to end.
+const DROP_BOUND: Duration = Duration::from_secs(5);
+
+static NEXT_TASK_ID: AtomicU64 = AtomicU64::new(1);
+
+/// What the workers of one runtime share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) name: String,
+    pub(crate) workers: Vec<Arc<WorkerShared>>,
+    pub(crate) arena: Arc<Arena>,
+    pub(crate) blocking: BlockingPool,
+    /// Workers that wait in their poller. A hint, except to a worker about to be one.
+    pub(crate) idle: AtomicUsize,
+    /// Somebody was woken to look for unstarted tasks and has not looked yet.
+    searching: AtomicBool,
+    /// Unstarted tasks that fit in no ring.
+    injector: Mutex<VecDeque<Unstarted>>,
+    injected: AtomicUsize,
+    spawned_outside: AtomicU64,
+    next_worker: AtomicUsize,
+    pub(crate) ending: Ending,
+    pub(crate) watchdog: Watchdog,
+}
+
+/// A task that has not started: a `Send` closure, whoever holds it.
+#[derive(Debug)]
+struct Unstarted(NonNull<Header>);
+
+// SAFETY: an unstarted task that is not pinned is a `Send` closure and plain data; pinned ones are
+// never put into a queue that others take from.
+unsafe impl Send for Unstarted {}
+
+impl Shared {
+    pub(crate) fn inject(&self, task: NonNull<Header>) {
+        self.injector.lock().push_back(Unstarted(task));
+        self.injected.fetch_add(1, Ordering::Release);
+        self.wake_searcher();
+    }
+
+    pub(crate) fn injector_is_empty(&self) -> bool {
+        self.injected.load(Ordering::Acquire) == 0
+    }
+
+    /// Takes a fair share of the common queue.
+    pub(crate) fn take_injected(&self, into: &mut Vec<NonNull<Header>>) -> bool {
+        if self.injector_is_empty() {
+            return false;
+        }
+        let mut queue = self.injector.lock();
+        let share = (queue.len() / self.workers.len() + 1).min(super::ring::PLACES / 2);
+        let n = share.min(queue.len());
+        into.extend(queue.drain(..n).map(|task| task.0));
+        self.injected.fetch_sub(n, Ordering::Release);
+        n > 0
+    }
+
+    /// Is there an unstarted task that an idle worker could take?
+    pub(crate) fn has_unstarted(&self) -> bool {
+        !self.injector_is_empty() || self.workers.iter().any(|w| w.unstarted.len() > 1)
+    }
+
+    /// Wakes one sleeping worker to look for unstarted tasks, unless one is looking already.
+    pub(crate) fn wake_searcher(&self) {
+        if self.searching.load(Ordering::Relaxed) || self.searching.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        match self.workers.iter().find(|w| w.poller.is_sleeping()) {
+            Some(worker) => {
+                worker.search.store(true, Ordering::Relaxed);
+                worker.poller.wake();
+            }
+            None => self.searching.store(false, Ordering::Release),
+        }
+    }
+
+    pub(crate) fn search_is_over(&self) {
+        self.searching.store(false, Ordering::Release);
+        if self.idle.load(Ordering::Relaxed) > 0 && self.has_unstarted() {
+            self.wake_searcher();
+        }
+    }
+
+    pub(crate) fn take_ids(&self, n: u64) -> u64 {
+        NEXT_TASK_ID.fetch_add(n, Ordering::Relaxed)
+    }
+
+    /// Queues a task that was spawned outside the workers.
+    pub(crate) fn place_from_outside(&self, task: NonNull<Header>) {
+        self.spawned_outside.fetch_add(1, Ordering::Relaxed);
+        let first = self.next_worker.fetch_add(1, Ordering::Relaxed);
+        let n = self.workers.len();
+        let least = (0..n)
+            .map(|i| &self.workers[(first + i) % n])
+            .min_by_key(|w| (w.held.load(Ordering::Relaxed), w.load()))
+            .expect("a runtime has a worker");
+        least.handed.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the task is new: alive, unstarted, in no queue.
+        unsafe { least.hand_over(task) };
+    }
+
+    /// Tasks spawned so far, and tasks that have ended, in an order of reading that never makes
+    /// a live task look ended.
+    pub(crate) fn spawned_and_finished(&self) -> (u64, u64) {
+        let sum = |f: fn(&WorkerShared) -> &AtomicU64| -> u64 {
+            self.workers
+                .iter()
+                .map(|w| f(w).load(Ordering::SeqCst))
+                .sum()
+        };
+        let finished = sum(|w| &w.counts.finished);
+        let spawned = sum(|w| &w.counts.spawned) + self.spawned_outside.load(Ordering::SeqCst);
+        (spawned, finished)
+    }
+
+    pub(crate) fn metrics(&self) -> Metrics {
+        let workers: Vec<_> = self
+            .workers
+            .iter()
+            .map(|w| WorkerMetrics::read(&w.counts, w.poller.counters()))
+            .collect();
+        let stacks = self.arena.counts();
+        let mut metrics = Metrics::sum(workers);
+        let (cut, leaked) = (stacks.slots_cut as u64, stacks.leaked as u64);
+        metrics.stacks_cached = metrics.total.stacks_cached + stacks.slots_free as u64;
+        metrics.stacks_live = cut.saturating_sub(metrics.stacks_cached + leaked);
+        metrics.stacks_max = cut;
+        metrics.stacks_leaked = leaked;
+        metrics.stack_bytes_reserved = stacks.mapped_bytes as u64;
+        metrics.spawned_outside = self.spawned_outside.load(Ordering::Relaxed);
+        metrics.blocking_threads = self.blocking.threads();
+        metrics
+    }
+}
+
+/// Settings for a [`Runtime`].
+///
+/// ```
+/// let runtime = gopark::Runtime::builder().workers(2).name("doc").build()?;
+/// assert_eq!(runtime.run(|| 6 * 7), 42);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Builder {
+    workers: Option<usize>,
+    stack_size: Option<usize>,
+    blocking_threads: usize,
+    name: String,
+    hog_threshold: Duration,
+    on_hog: Option<fn(&Hog)>,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Builder {
+            workers: None,
+            stack_size: None,
+            blocking_threads: 512,
+            name: "gopark".to_owned(),
+            hog_threshold: Duration::from_millis(10),
+            on_hog: None,
+        }
+    }
+}
+
+/// An environment variable that must be a positive number if it is set.
+fn number_from(variable: &str) -> io::Result<Option<usize>> {
+    let Some(text) = std::env::var_os(variable) else {
+        return Ok(None);
+    };
+    match text.to_str().and_then(|t| t.trim().parse::<usize>().ok()) {
+        Some(n) if n > 0 => Ok(Some(n)),
+        _ => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("{variable} is {text:?}; it must be a whole number above zero"),
+        )),
+    }
+}
+
+impl Builder {
+    /// The default settings.
+    pub fn new() -> Builder {
+        Builder::default()
+    }
+
+    /// How many workers run tasks. By default what `GOPARK_WORKERS` says, or else as many as
+    /// cores that this process may use. More than there are cores is allowed.
+    pub fn workers(mut self, n: usize) -> Builder {
+        self.workers = Some(n);
+        self
+    }
+
+    /// Bytes of address space for each task's stack, guard included; rounded up to a power of two
+    /// from 16 KiB on. Memory is used only where a task has been. By default what
+    /// `GOPARK_STACK_SIZE` says, or else 64 KiB, and 256 KiB in builds with debug assertions.
+    pub fn stack_size(mut self, bytes: usize) -> Builder {
+        self.stack_size = Some(bytes);
+        self
+    }
+
+    /// How many threads [`crate::blocking`] may use at once; 512 by default. They are started when
+    /// needed and end when idle.
+    pub fn blocking_threads(mut self, n: usize) -> Builder {
+        self.blocking_threads = n;
+        self
+    }
+
+    /// The name of the runtime, with which the names of its threads begin.
+    pub fn name(mut self, name: impl Into<String>) -> Builder {
+        self.name = name.into();
+        self
+    }
+
+    /// A task that holds its worker longer than this is reported and counted; 10 ms by default.
+    /// Zero turns the watchdog off.
+    pub fn hog_threshold(mut self, threshold: Duration) -> Builder {
+        self.hog_threshold = threshold;
+        self
+    }
+
+    /// What to do about a task that holds its worker too long. Called on the watchdog's thread,
+    /// once for each time, while the task still holds it. By default it is only counted.
+    pub fn on_hog(mut self, report: fn(&Hog)) -> Builder {
+        self.on_hog = Some(report);
+        self
+    }
+
+    /// Starts the workers.
+    ///
+    /// # Errors
+    /// A setting out of range; no more threads or descriptors.
+    pub fn build(self) -> io::Result<Runtime> {
+        let invalid = |what: String| io::Error::new(io::ErrorKind::InvalidInput, what);
+        let workers = match self.workers {
+            Some(n) => n,
+            None => match number_from("GOPARK_WORKERS")? {
+                Some(n) => n,
+                None => std::thread::available_parallelism().map_or(1, usize::from),
+            },
+        };
+        if workers == 0 || workers > 1024 {
+            return Err(invalid(format!("{workers} workers; it must be 1 to 1024")));
+        }
+        if self.blocking_threads == 0 {
+            return Err(invalid(
+                "0 blocking threads; it must be at least 1".to_owned(),
+            ));
+        }
+        let mut stacks = StackConfig::default();
+        let size = match self.stack_size {
+            Some(bytes) => Some(bytes),
+            None => number_from("GOPARK_STACK_SIZE")?,
+        };
+        if let Some(bytes) = size {
+            stacks = StackConfig::new(bytes, stacks.guard_size)?;
+        }
+        super::overflow::install();
+        let pollers = (0..workers)
+            .map(|_| Poller::new())
+            .collect::<io::Result<Vec<_>>>()?;
+        let shared = Arc::new(Shared {
+            workers: pollers
+                .iter()
+                .enumerate()
+                .map(|(i, p)| Arc::new(WorkerShared::new(i, p.handle().clone())))
+                .collect(),
+            arena: Arc::new(Arena::new(stacks)),
+            blocking: BlockingPool::new(self.blocking_threads, &self.name),
+            idle: AtomicUsize::new(0),
+            searching: AtomicBool::new(false),
+            injector: Mutex::new(VecDeque::new()),
+            injected: AtomicUsize::new(0),
+            spawned_outside: AtomicU64::new(0),
+            next_worker: AtomicUsize::new(0),
+            ending: Ending::default(),
+            watchdog: Watchdog::new(self.hog_threshold, self.on_hog),
+            name: self.name,
+        });
+        let runtime = Runtime {
+            shared: shared.clone(),
+        };
+        for (i, poller) in pollers.into_iter().enumerate() {
+            let mine = shared.clone();
+            shared.ending.thread_starts();
+            let started = std::thread::Builder::new()
+                .name(format!("{}-{i}", shared.name))
+                .spawn(move || {
+                    let _end = mine.clone().end_guard();
+                    Worker::new(mine.workers[i].clone(), mine, poller).main();
+                });
+            if let Err(err) = started {
+                shared.ending.thread_ends();
+                return Err(err); // the drop of `runtime` ends those that did start
+            }
+        }
+        Watchdog::start(&shared)?;
+        Ok(runtime)
+    }
+}
+
+/// Workers, their tasks, and everything that belongs to them.
+///
+/// Several can live in one process. Dropping one ends its tasks (every blocked call returns an
+/// error) and its threads, waiting up to five seconds; [`Runtime::shutdown_timeout`] lets you choose
+/// and tells what did not end.
+#[derive(Debug)]
+pub struct Runtime {
+    shared: Arc<Shared>,
+}
+
+/// A way to spawn into a runtime from any thread. Cheap to clone; does not keep the runtime running.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Runtime {
+    /// A runtime with the default settings.
+    ///
+    /// # Errors
+    /// Those of [`Builder::build`].
+    pub fn new() -> io::Result<Runtime> {
+        Builder::new().build()
+    }
+
+    /// Settings to choose from.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    /// Runs `main` as a task and waits for it. Other tasks go on after it, until the runtime is
+    /// dropped.
+    ///
+    /// # Panics
+    /// With the panic of `main`.
+    #[track_caller]
+    pub fn run<F, T>(&self, main: F) -> T
+    where
+        F: FnOnce() -> T + Send,
+        T: Send,
+    {
+        let attributes = Attributes {
+            id: self.shared.take_ids(1),
+            site: std::panic::Location::caller(),
+            name: Some("main".into()),
+            pinned: false,
+        };
+        let task = task::create_outside(&self.shared, None, attributes, main)
+            .unwrap_or_else(|err| panic!("gopark: no stack for the main task: {err}"));
+        // SAFETY: what `main` borrows outlives this call, and this call does not return before the
+        // task has ended: `join` waits for it, and nothing below unwinds first.
+        let handle: JoinHandle<T> = unsafe { JoinHandle::new(task, self.shared.arena.clone()) };
+        self.shared.place_from_outside(task);
+        match handle.join() {
+            Ok(value) => value,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+
+    /// A way to spawn into this runtime from any thread.
+    pub fn handle(&self) -> Handle {
+        Handle {
+            shared: self.shared.clone(),
+        }
+    }
+
+    /// What it has done and is doing.
+    pub fn metrics(&self) -> Metrics {
+        self.shared.metrics()
+    }
+
+    /// Ends the runtime: every blocked call returns an error, so that tasks end by themselves, and
+    /// the threads end. Waits up to `bound` and reports what had not ended by then. The stacks of
+    /// such tasks are leaked, never freed or reused.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// let runtime = gopark::Runtime::new()?;
+    /// let sleeper = runtime.handle().spawn(|| gopark::sleep(Duration::from_secs(3600)));
+    /// let report = runtime.shutdown_timeout(Duration::from_secs(10));
+    /// assert!(report.is_clean());
+    /// sleeper.join().unwrap(); // the sleep ended early
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn shutdown_timeout(self, bound: Duration) -> ShutdownReport {
+        self.shared.shut_down(bound)
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        let report = self.shared.shut_down(DROP_BOUND);
+        if !report.is_clean() {
+            eprintln!("gopark: {report}");
+        }
+    }
+}
+
+impl Handle {
+    /// The runtime of the calling task, or of the blocking closure that runs.
+    pub fn current() -> Option<Handle> {
+        match worker::current() {
+            Some(worker) => Some(Handle {
+                shared: worker.runtime.clone(),
+            }),
+            None => super::blocking::runtime_of_this_thread().map(|shared| Handle { shared }),
+        }
+    }
+
+    /// Spawns a task from wherever the caller is. See [`crate::spawn`].
+    ///
+    /// # Panics
+    /// If there is no memory for a stack.
+    #[track_caller]
+    pub fn spawn<F, T>(&self, f: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        task::Builder::new()
+            .spawn_in(self, f)
+            .unwrap_or_else(|err| panic!("gopark: no stack for a task: {err}"))
+    }
+
+    /// What the runtime has done and is doing.
+    pub fn metrics(&self) -> Metrics {
+        self.shared.metrics()
+    }
+}
+
+/// Runs `main` as a task on a runtime of its own, with the default settings, and ends the runtime
+/// when `main` returns: tasks that still run then find their blocked calls ended.
+///
+/// ```
+/// let answer = gopark::run(|| {
+///     let half = gopark::spawn(|| 21);
+///     2 * half.join().unwrap()
+/// });
+/// assert_eq!(answer, 42);
+/// ```
+///
+/// # Panics
+/// With the panic of `main`; or if the runtime cannot be built (see [`Builder::build`]).
+#[track_caller]
+pub fn run<F, T>(main: F) -> T
+where
+    F: FnOnce() -> T + Send,
+    T: Send,
+{
+    match Runtime::new() {
+        Ok(runtime) => runtime.run(main),
+        Err(err) => panic!("gopark: cannot start a runtime: {err}"),
+    }
+}

@@ -1,0 +1,257 @@
+//! Ending a runtime within a bound.
+//!
+//! 1. `stopping` is set and every worker woken. Each interrupts whatever its tasks wait for; a call
+//!    that can fail returns an error, and every later one fails too, after a turn through the loop
+//!    so that a task that tries again and again does not hold its worker.
+//! 2. Tasks end by themselves. When as many have ended as were spawned, the workers return.
+//! 3. When most of the bound has passed, `abandoned` is set. A worker that sees it gives up its
+//!    remaining tasks: header, stack and everything on it stay where they are for ever, because
+//!    others may hold references into them. Their joiners are told.
+//! 4. A thread that does not come back (its task never blocks) is left behind and counted; it
+//!    returns if its task ever gives way.
+
+use super::runtime::Shared;
+use super::worker::{self, Worker};
+use crate::task::header::Header;
+use netpoll::Waiter;
+use std::fmt;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How far a runtime has got with its end.
+#[derive(Debug, Default)]
+pub(crate) struct Ending {
+    stopping: AtomicBool,
+    abandoned: AtomicBool,
+    books: Mutex<Books>,
+    thread_ended: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Books {
+    threads: usize,
+    begun: bool,
+    leaked: Vec<String>,
+}
+
+/// What a shutdown could not end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// The tasks that had not ended, by name. Their stacks are leaked.
+    pub leaked: Vec<String>,
+    /// Threads that were held by a task and left behind.
+    pub stuck_threads: usize,
+}
+
+impl ShutdownReport {
+    /// Did everything end?
+    pub fn is_clean(&self) -> bool {
+        self.leaked.is_empty() && self.stuck_threads == 0
+    }
+}
+
+impl fmt::Display for ShutdownReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_clean() {
+            return f.write_str("the runtime has ended");
+        }
+        write!(
+            f,
+            "the runtime has ended, but {} tasks had not",
+            self.leaked.len()
+        )?;
+        if self.stuck_threads > 0 {
+            write!(f, " and {} threads are held by one", self.stuck_threads)?;
+        }
+        const SHOWN: usize = 10;
+        for name in self.leaked.iter().take(SHOWN) {
+            write!(f, "; {name}")?;
+        }
+        match self.leaked.len().checked_sub(SHOWN) {
+            Some(more) if more > 0 => write!(f, "; and {more} more"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Ending {
+    fn books(&self) -> std::sync::MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn thread_starts(&self) {
+        self.books().threads += 1;
+    }
+
+    pub(crate) fn thread_ends(&self) {
+        self.books().threads -= 1;
+        self.thread_ended.notify_all();
+    }
+
+    /// Waits for `bound`, or until the runtime begins to end.
+    pub(crate) fn pause(&self, bound: Duration) {
+        let books = self.books();
+        if !books.begun {
+            let _ = self.thread_ended.wait_timeout(books, bound);
+        }
+    }
+
+    /// Waits until every thread has ended, or `until`. Returns how many have not.
+    fn wait(&self, until: Instant) -> usize {
+        let mut books = self.books();
+        while books.threads > 0 {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            let waited = self.thread_ended.wait_timeout(books, left);
+            books = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        books.threads
+    }
+}
+
+/// Says, when a thread of the runtime ends, that it has.
+#[derive(Debug)]
+pub(crate) struct EndGuard(Arc<Shared>);
+
+impl Drop for EndGuard {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            // Its tasks could neither run nor be freed, and others wait for them.
+            eprintln!("gopark: a thread of the runtime panicked; this is a bug in gopark");
+            std::process::abort();
+        }
+        self.0.ending.thread_ends();
+    }
+}
+
+impl Shared {
+    pub(crate) fn end_guard(self: Arc<Self>) -> EndGuard {
+        EndGuard(self)
+    }
+
+    /// Ends the runtime. Only the first call does anything.
+    pub(crate) fn shut_down(self: &Arc<Self>, bound: Duration) -> ShutdownReport {
+        if std::mem::replace(&mut self.ending.books().begun, true) {
+            return ShutdownReport::default();
+        }
+        let begun = Instant::now();
+        self.ending.stopping.store(true, Ordering::SeqCst);
+        self.ending.thread_ended.notify_all();
+        self.blocking.stop();
+        self.wake_all();
+        if worker::current().is_some_and(|w| Arc::ptr_eq(&w.runtime, self)) {
+            // One of its own tasks ends it: the worker goes on with that, and nobody waits.
+            return ShutdownReport::default();
+        }
+        crate::task::blocking(|| {
+            let end = begun
+                .checked_add(bound)
+                .unwrap_or_else(|| begun + Duration::from_secs(1 << 30));
+            if self.ending.wait(end - bound.min(end - begun) / 10) > 0 {
+                self.ending.abandoned.store(true, Ordering::Release);
+                self.wake_all();
+                self.ending.wait(end);
+            }
+            let mut books = self.ending.books();
+            ShutdownReport {
+                leaked: std::mem::take(&mut books.leaked),
+                stuck_threads: books.threads,
+            }
+        })
+    }
+
+    fn wake_all(&self) {
+        for worker in &self.workers {
+            worker.poller.wake();
+        }
+    }
+}
+
+impl Worker {
+    /// Does what the end of the runtime asks of a worker. False if the worker must return.
+    #[inline]
+    pub(crate) fn look_at_shutdown(&self) -> bool {
+        !self.runtime.ending.is_stopping() || self.shut_down()
+    }
+
+    #[cold]
+    fn shut_down(&self) -> bool {
+        if !self.is_stopping() {
+            self.set_stopping();
+            self.for_each_task(|task| {
+                // SAFETY: listed tasks are alive.
+                let slot = unsafe { task.as_ref() }.parked_in.get();
+                // SAFETY: a parked task's slot is alive, and the task cannot go on meanwhile: it
+                // runs on this thread only.
+                if let Some(waiter) = unsafe { slot.as_ref() }.and_then(|slot| slot.unblock(false))
+                {
+                    // SAFETY: just taken out of its slot.
+                    unsafe { Waiter::ready(waiter) };
+                }
+            });
+        }
+        let (spawned, finished) = self.runtime.spawned_and_finished();
+        if spawned == finished {
+            self.runtime.wake_all();
+            return false;
+        }
+        if self.runtime.ending.is_abandoned() {
+            self.abandon();
+            return false;
+        }
+        true
+    }
+
+    /// Gives up every task that has not ended.
+    fn abandon(&self) {
+        let mut lost: Vec<NonNull<Header>> = Vec::new();
+        self.for_each_task(|task| lost.push(task));
+        while let Some(task) = self.shared.unstarted.pop() {
+            lost.push(task);
+        }
+        self.runtime.take_injected(&mut lost);
+        // SAFETY: this is the owner's thread.
+        unsafe {
+            self.shared.inbox.take(|task| {
+                // SAFETY: a task in an inbox is alive; a started one is listed already.
+                if !task.as_ref().started.get() {
+                    lost.push(task);
+                }
+            });
+        }
+        if lost.is_empty() {
+            return;
+        }
+        // The lost tasks point to it, and others may still wake them.
+        std::mem::forget(self.shared.clone());
+        let mut names = Vec::with_capacity(lost.len());
+        for task in lost {
+            // SAFETY: alive, of this worker or unstarted and in hand; no loop resumes it again.
+            let header = unsafe { task.as_ref() };
+            let why = if header.parked_in.get().is_null() {
+                "running"
+            } else {
+                header.why.get().name()
+            };
+            names.push(format!("{} ({why})", header.attributes));
+            self.runtime.arena.leak(header.slot);
+            // SAFETY: as above; its slot was just leaked.
+            unsafe { header.abandon() };
+        }
+        self.runtime.ending.books().leaked.extend(names);
+    }
+}

@@ -1,0 +1,153 @@
+//! The watchdog: who holds a worker too long.
+//!
+//! Tasks give way only when they wait. One that computes, or calls something that blocks the thread,
+//! delays everybody on its worker. A thread of its own looks now and then whether each worker has
+//! switched since the last look; the workers do nothing for it. It
+//!
+//! * counts and reports a task that has held its worker longer than the threshold,
+//! * marks the worker meanwhile, so that no new tasks are placed there,
+//! * has an idle worker fetch the unstarted tasks that are stuck behind the held one.
+
+use super::metrics::add;
+use super::runtime::Shared;
+use super::worker::WorkerShared;
+use std::io;
+use std::panic::Location;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+/// The longest pause between two looks, when nothing runs.
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+
+/// A task that holds its worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Hog {
+    /// The worker's number.
+    pub worker: usize,
+    /// The task's number.
+    pub task: u64,
+    /// Where the task was spawned.
+    pub spawned_at: &'static Location<'static>,
+    /// How long it has held the worker so far.
+    pub held: Duration,
+}
+
+impl std::fmt::Display for Hog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "task {} spawned at {} has held worker {} for {:?}; let it give way with \
+             gopark::yield_now, or run the work in gopark::blocking",
+            self.task, self.spawned_at, self.worker, self.held
+        )
+    }
+}
+
+/// Its settings.
+#[derive(Debug)]
+pub(crate) struct Watchdog {
+    threshold: Duration,
+    report: Option<fn(&Hog)>,
+}
+
+struct Watched {
+    switches: u64,
+    since: Instant,
+    reported: bool,
+}
+
+impl Watchdog {
+    pub(crate) fn new(threshold: Duration, report: Option<fn(&Hog)>) -> Watchdog {
+        Watchdog { threshold, report }
+    }
+
+    pub(crate) fn start(runtime: &Arc<Shared>) -> io::Result<()> {
+        if runtime.watchdog.threshold.is_zero() {
+            return Ok(());
+        }
+        runtime.ending.thread_starts();
+        let mine = runtime.clone();
+        let started = std::thread::Builder::new()
+            .name(format!("{}-watchdog", runtime.name))
+            .spawn(move || {
+                let _end = mine.clone().end_guard();
+                watch(&mine);
+            });
+        if let Err(err) = started {
+            runtime.ending.thread_ends();
+            return Err(err);
+        }
+        Ok(())
+    }
+}
+
+fn watch(runtime: &Shared) {
+    let now = Instant::now();
+    let mut seen: Vec<Watched> = runtime
+        .workers
+        .iter()
+        .map(|_| Watched {
+            switches: 0,
+            since: now,
+            reported: false,
+        })
+        .collect();
+    let shortest = (runtime.watchdog.threshold / 4).min(LONGEST_PAUSE);
+    let mut pause = shortest;
+    while !runtime.ending.is_stopping() {
+        runtime.ending.pause(pause);
+        let mut active = false;
+        for (worker, seen) in runtime.workers.iter().zip(&mut seen) {
+            active |= look(runtime, worker, seen);
+        }
+        pause = if active {
+            shortest
+        } else {
+            (pause * 2).min(LONGEST_PAUSE)
+        };
+    }
+}
+
+/// One look at one worker. False if it sleeps.
+fn look(runtime: &Shared, worker: &WorkerShared, seen: &mut Watched) -> bool {
+    let now = Instant::now();
+    let switches = worker.counts.switches.load(Relaxed);
+    let asleep = worker.poller.is_sleeping();
+    if asleep || switches != seen.switches {
+        *seen = Watched {
+            switches,
+            since: now,
+            reported: false,
+        };
+        if worker.held.load(Relaxed) {
+            worker.held.store(false, Relaxed);
+        }
+        return !asleep;
+    }
+    worker.held.store(true, Relaxed);
+    if worker.unstarted.len() > 0 && runtime.idle.load(Relaxed) > 0 {
+        runtime.wake_searcher();
+    }
+    let held = now.saturating_duration_since(seen.since);
+    if held >= runtime.watchdog.threshold && !seen.reported {
+        seen.reported = true;
+        // SAFETY: the word holds null or a `&'static Location`.
+        let site = unsafe { worker.running_site.load(Relaxed).as_ref() };
+        if let Some(spawned_at) = site {
+            add(&worker.counts.hogs, 1);
+            let task = worker.running.load(Relaxed);
+            let hog = Hog {
+                worker: worker.index,
+                task,
+                spawned_at,
+                held,
+            };
+            if let Some(report) = runtime.watchdog.report {
+                report(&hog);
+            }
+        }
+    }
+    true
+}

@@ -1,0 +1,576 @@
+//! A worker: one thread, one poller, and the tasks that have started on it.
+//!
+//! ```text
+//!            other threads                        this thread only
+//!     ┌───────────┐  ┌───────────┐      ┌────────┐  ┌─────────┐  ┌──────────┐
+//!     │   inbox   │  │ unstarted │      │ ready  │  │ yielded │  │  poller  │
+//!     └─────┬─────┘  └─────┬─────┘      └───┬────┘  └────┬────┘  └────┬─────┘
+//!           └──────► ready └── next() ◄─────┴────────────┘            │
+//!                                │                                    │
+//!                          resume the task ── parks in a slot ── event makes it ready
+//! ```
+//!
+//! A started task never leaves its worker, so everything but the inbox and the ring of unstarted
+//! tasks is without locks. The loop runs ready tasks in the order in which they became ready, the
+//! whole batch of one poll before the next; under load it polls again at the latest when about
+//! [`SLICE`] has passed. Tasks that yield give way to those that were woken.
+//!
+//! Go: `runtime/proc.go`, `schedule` and `findRunnable`.
+
+use super::inbox::Inbox;
+use super::metrics::{Counts, add, set};
+use super::ring::Ring;
+use super::runtime::Shared;
+use crate::stack::{Pool, overflow};
+use crate::task::header::Header;
+use netpoll::{Park, Poller, PollerHandle, Reason, Refusal, Slot, Waiter, clock};
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::panic::Location;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+/// How long a worker runs tasks before it asks the kernel again, in nanoseconds.
+const SLICE: u64 = 100_000;
+/// At most so many switches between two polls, however short they are.
+const MOST_SWITCHES: u32 = 1024;
+/// Every so many switches a task that yielded goes before those that are ready.
+const YIELDED_EVERY: u32 = 8;
+/// How often a worker looks whether everything has ended, while it shuts down.
+const SHUTDOWN_LOOK: Duration = Duration::from_millis(2);
+/// A worker with more cached stacks than this, and nothing to do for a while, trims them.
+const KEEP_STACKS: usize = 64;
+/// How long a worker must have been quiet before it trims, and the pause between two trims.
+const TRIM_PAUSE: Duration = Duration::from_millis(200);
+/// Task numbers are taken in blocks, so that spawning does not share a counter.
+const ID_BLOCK: u64 = 1024;
+
+thread_local! {
+    static WORKER: Cell<*const Worker> = const { Cell::new(std::ptr::null()) };
+}
+
+/// The part of a worker that other threads may use.
+#[derive(Debug)]
+pub(crate) struct WorkerShared {
+    pub(crate) index: usize,
+    pub(crate) poller: PollerHandle,
+    pub(crate) inbox: Inbox<Header>,
+    pub(crate) unstarted: Ring<Header>,
+    pub(crate) counts: Counts,
+    /// Unstarted tasks handed to this worker, and how many of them it has taken out of its inbox.
+    pub(crate) handed: AtomicU64,
+    pub(crate) handed_taken: AtomicU64,
+    /// The task that runs, or ran last.
+    pub(crate) running: AtomicU64,
+    pub(crate) running_site: AtomicPtr<Location<'static>>,
+    /// The watchdog has seen a task hold this worker: give it nothing new.
+    pub(crate) held: AtomicBool,
+    /// It was woken to look for unstarted tasks elsewhere.
+    pub(crate) search: AtomicBool,
+}
+
+/// The part of a worker that only its thread uses.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(crate) shared: Arc<WorkerShared>,
+    pub(crate) runtime: Arc<Shared>,
+    pub(crate) poller: Poller,
+    pub(crate) pool: RefCell<Pool>,
+    ready: RefCell<VecDeque<NonNull<Header>>>,
+    yielded: RefCell<VecDeque<NonNull<Header>>>,
+    current: Cell<Option<NonNull<Header>>>,
+    /// The newest of the started tasks, which are linked through their headers.
+    tasks: Cell<Option<NonNull<Header>>>,
+    stopping: Cell<bool>,
+    /// Switches left until the next poll, and how many there were to begin with.
+    left: Cell<u32>,
+    granted: Cell<u32>,
+    budget: Cell<u32>,
+    /// When the current stretch of work began; 0 if it began with a sleep.
+    busy_since: Cell<u64>,
+    turn: Cell<u32>,
+    ids: Cell<[u64; 2]>,
+    stolen: RefCell<Vec<NonNull<Header>>>,
+    switches_at_trim: Cell<u64>,
+}
+
+/// The worker of the calling thread, if it is one.
+///
+/// The reference is good for as long as the caller stays on this thread, which a task does for life.
+#[inline]
+pub(crate) fn current<'a>() -> Option<&'a Worker> {
+    // SAFETY: set by `Worker::main` for as long as it runs; code on this thread that could use the
+    // reference runs inside it.
+    unsafe { WORKER.get().as_ref() }
+}
+
+/// Counts a panic of the task that runs.
+pub(crate) fn note_panic() {
+    if let Some(worker) = current() {
+        add(&worker.shared.counts.panicked, 1);
+    }
+}
+
+/// Makes a task ready: on its own worker by a push, from elsewhere through the inbox.
+///
+/// # Safety
+/// As [`Waiter::ready`]; the waiter is that of a started task.
+pub(crate) unsafe fn task_ready(waiter: NonNull<Waiter>) {
+    let task: NonNull<Header> = waiter.cast();
+    // SAFETY: the task is parked until this call, so its header and its worker are alive.
+    let home = unsafe { task.as_ref() }.worker.get();
+    match current() {
+        Some(worker) if std::ptr::eq(&*worker.shared, home) => worker.make_ready(task),
+        // SAFETY: as above. The clone keeps the worker's shared part alive until the wake-up is
+        // done, because the task may run, and its runtime end, as soon as it is in the inbox.
+        _ => unsafe {
+            Arc::increment_strong_count(home);
+            Arc::from_raw(home).hand_over(task);
+        },
+    }
+}
+
+impl WorkerShared {
+    pub(crate) fn new(index: usize, poller: PollerHandle) -> WorkerShared {
+        WorkerShared {
+            index,
+            poller,
+            inbox: Inbox::new(),
+            unstarted: Ring::new(),
+            counts: Counts::default(),
+            handed: AtomicU64::new(0),
+            handed_taken: AtomicU64::new(0),
+            running: AtomicU64::new(0),
+            running_site: AtomicPtr::new(std::ptr::null_mut()),
+            held: AtomicBool::new(false),
+            search: AtomicBool::new(false),
+        }
+    }
+
+    /// Puts a task into the inbox and sees to it that the worker looks.
+    ///
+    /// # Safety
+    /// The task is alive, in no other queue, and either unstarted or of this worker.
+    pub(crate) unsafe fn hand_over(&self, task: NonNull<Header>) {
+        // SAFETY: contract of this function.
+        unsafe { self.inbox.push(task) };
+        self.poller.wake();
+    }
+
+    /// Tasks that this worker has or will have to run.
+    pub(crate) fn load(&self) -> u64 {
+        let finished = self.counts.finished.load(Relaxed);
+        let alive = self.counts.started.load(Relaxed).saturating_sub(finished);
+        let taken = self.handed_taken.load(Relaxed);
+        let coming = self.handed.load(Relaxed).saturating_sub(taken);
+        alive + coming + self.unstarted.len() as u64
+    }
+}
+
+impl Worker {
+    pub(crate) fn new(shared: Arc<WorkerShared>, runtime: Arc<Shared>, poller: Poller) -> Worker {
+        Worker {
+            pool: RefCell::new(Pool::new(&runtime.arena)),
+            shared,
+            runtime,
+            poller,
+            ready: RefCell::default(),
+            yielded: RefCell::default(),
+            current: Cell::new(None),
+            tasks: Cell::new(None),
+            stopping: Cell::new(false),
+            left: Cell::new(1),
+            granted: Cell::new(1),
+            budget: Cell::new(64),
+            busy_since: Cell::new(0),
+            turn: Cell::new(0),
+            ids: Cell::new([0, 0]),
+            stolen: RefCell::default(),
+            switches_at_trim: Cell::new(0),
+        }
+    }
+
+    /// The life of a worker's thread.
+    pub(crate) fn main(self) {
+        let watch = overflow::watch(self.runtime.arena.clone());
+        if let Err(err) = &watch {
+            eprintln!("gopark: stack overflows on this worker will not be named: {err}");
+        }
+        WORKER.set(&self);
+        // SAFETY: `self` stays where it is until the reset below.
+        unsafe { netpoll::park::set_current(Some(NonNull::from(&self as &dyn Park))) };
+        self.run();
+        // SAFETY: sets nothing.
+        unsafe { netpoll::park::set_current(None) };
+        WORKER.set(std::ptr::null());
+        self.pool.borrow_mut().drain(&self.runtime.arena);
+    }
+
+    fn run(&self) {
+        loop {
+            if !self.shared.inbox.is_empty() {
+                self.take_inbox();
+            }
+            match self.next() {
+                Some(task) => {
+                    self.run_task(task);
+                    let left = self.left.get() - 1;
+                    self.left.set(left);
+                    if left == 0 && !self.poll_busy() {
+                        return;
+                    }
+                }
+                None if self.steal() => {}
+                None => {
+                    if !self.sleep() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Who runs next. Ready and unstarted tasks take turns; those that yielded come after, but
+    /// not last for ever.
+    #[inline]
+    fn next(&self) -> Option<NonNull<Header>> {
+        let turn = self.turn.get().wrapping_add(1);
+        self.turn.set(turn);
+        if turn.is_multiple_of(YIELDED_EVERY)
+            && let Some(task) = self.yielded.borrow_mut().pop_front()
+        {
+            return Some(task);
+        }
+        if turn & 1 == 0
+            && let Some(task) = self.ready.borrow_mut().pop_front()
+        {
+            return Some(task);
+        }
+        if let Some(task) = self.shared.unstarted.pop() {
+            return Some(task);
+        }
+        if let Some(task) = self.ready.borrow_mut().pop_front() {
+            return Some(task);
+        }
+        self.yielded.borrow_mut().pop_front()
+    }
+
+    #[inline]
+    fn run_task(&self, task: NonNull<Header>) {
+        // SAFETY: a task in a queue is alive.
+        let header = unsafe { task.as_ref() };
+        let counts = &self.shared.counts;
+        self.shared.running.store(header.attributes.id, Relaxed);
+        let site = std::ptr::from_ref(header.attributes.site).cast_mut();
+        self.shared.running_site.store(site, Relaxed);
+        if !header.started.get() {
+            header.worker.set(Arc::as_ptr(&self.shared));
+            self.link(task);
+            add(&counts.started, 1);
+            // SAFETY: it came out of a queue of unstarted tasks, so it is ours alone from now on.
+            unsafe { header.start() };
+        }
+        add(&counts.switches, 1);
+        self.current.set(Some(task));
+        // SAFETY: started, on its worker's thread, and we are not inside a task: `current` was none.
+        let ended = unsafe { header.resume() };
+        self.current.set(None);
+        if ended {
+            self.unlink(task);
+            add(&counts.finished, 1);
+            // SAFETY: `resume` has just said so.
+            if unsafe { header.finish() } {
+                // SAFETY: `finish` said that the handle is gone, so this is the last touch.
+                unsafe { self.release(task) };
+            }
+        }
+    }
+
+    /// Gives back the slot of a task that has ended and whose handle is gone.
+    ///
+    /// # Safety
+    /// As [`Header::release`].
+    pub(crate) unsafe fn release(&self, task: NonNull<Header>) {
+        // SAFETY: contract of this function; nobody uses the slot any more.
+        unsafe {
+            let slot = Header::release(task);
+            self.pool.borrow_mut().put(&self.runtime.arena, slot);
+        }
+    }
+
+    /// Asks the kernel what has become ready, without waiting. False if the worker must end.
+    #[cold]
+    fn poll_busy(&self) -> bool {
+        let now = clock::now();
+        let since = self.busy_since.get();
+        if since != 0 {
+            // How many switches fit into a slice, judging by the last stretch.
+            let each = (now.saturating_sub(since) / u64::from(self.granted.get())).max(1);
+            let fit = u32::try_from(SLICE / each).unwrap_or(u32::MAX);
+            self.budget.set(fit.clamp(1, MOST_SWITCHES));
+        }
+        if !self.look_at_shutdown() {
+            return false;
+        }
+        set(&self.shared.counts.ready, self.ready.borrow().len() as u64);
+        self.poll(Some(Duration::ZERO));
+        self.busy_since.set(now);
+        true
+    }
+
+    /// Waits until there is something to do. False if the worker must end.
+    fn sleep(&self) -> bool {
+        if !self.look_at_shutdown() {
+            return false;
+        }
+        let counts = &self.shared.counts;
+        set(&counts.ready, 0);
+        set(&counts.stacks_cached, self.pool.borrow().len() as u64);
+        let timeout = if self.stopping.get() {
+            Some(SHUTDOWN_LOOK)
+        } else if self.trim_stacks() {
+            Some(TRIM_PAUSE)
+        } else {
+            None
+        };
+        if self.runtime.workers.len() > 1 {
+            self.runtime
+                .idle
+                .fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            // Whoever pushed before it could see that we are idle has not woken us.
+            let work = self.runtime.has_unstarted();
+            self.poll(if work { Some(Duration::ZERO) } else { timeout });
+            self.runtime
+                .idle
+                .fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+            if self.shared.search.load(Relaxed) {
+                self.shared.search.store(false, Relaxed);
+                self.steal();
+                self.runtime.search_is_over();
+            }
+        } else {
+            self.poll(timeout);
+        }
+        self.busy_since.set(0);
+        true
+    }
+
+    /// Gives memory of stacks that nobody has used for a while back to the kernel, a little at a
+    /// time. True if there may be more to do after a pause.
+    fn trim_stacks(&self) -> bool {
+        let cached = self.pool.borrow().len();
+        if cached <= KEEP_STACKS {
+            return false;
+        }
+        let switches = self.shared.counts.switches.load(Relaxed);
+        let quiet = self.switches_at_trim.replace(switches) == switches;
+        if quiet {
+            self.pool.borrow_mut().trim(&self.runtime.arena)
+        } else {
+            true
+        }
+    }
+
+    fn poll(&self, timeout: Option<Duration>) {
+        if let Err(err) = self.poller.poll(timeout) {
+            // The kernel refuses epoll_wait only for a bad descriptor or address, never for load.
+            panic!("gopark: epoll_wait failed: {err}");
+        }
+        // The whole batch runs before the next poll: a later event would queue behind it anyway.
+        let batch = u32::try_from(self.ready.borrow().len()).unwrap_or(u32::MAX);
+        let grant = self.budget.get().max(batch);
+        self.left.set(grant);
+        self.granted.set(grant);
+    }
+
+    /// Takes in what other threads have handed over.
+    fn take_inbox(&self) {
+        let mut n = 0;
+        // SAFETY: this is the owner's thread.
+        unsafe {
+            self.shared.inbox.take(|task| {
+                n += 1;
+                // SAFETY: a task in an inbox is alive.
+                if task.as_ref().started.get() {
+                    self.make_ready(task);
+                } else {
+                    add(&self.shared.handed_taken, 1);
+                    self.enqueue_unstarted(task);
+                }
+            });
+        }
+        add(&self.shared.counts.inbox, n);
+    }
+
+    /// Takes unstarted tasks from the common queue or from another worker.
+    fn steal(&self) -> bool {
+        if self.runtime.workers.len() == 1 && self.runtime.injector_is_empty() {
+            return false;
+        }
+        let mut stolen = self.stolen.borrow_mut();
+        stolen.clear();
+        if !self.runtime.take_injected(&mut stolen) {
+            let workers = &self.runtime.workers;
+            let me = self.shared.index;
+            for i in 1..workers.len() {
+                let victim = &workers[(me + i) % workers.len()];
+                if victim.unstarted.steal(&mut stolen) > 0 {
+                    break;
+                }
+            }
+        }
+        if stolen.is_empty() {
+            return false;
+        }
+        add(&self.shared.counts.steals, 1);
+        add(&self.shared.counts.stolen, stolen.len() as u64);
+        for task in stolen.drain(..) {
+            self.enqueue_unstarted(task);
+        }
+        true
+    }
+
+    /// Puts an unstarted task where this worker, or an idle one, will find it.
+    pub(crate) fn enqueue_unstarted(&self, task: NonNull<Header>) {
+        // SAFETY: a task in hand is alive.
+        if unsafe { task.as_ref() }.attributes.pinned {
+            self.make_ready(task);
+        } else if let Err(task) = self.shared.unstarted.push(task) {
+            self.runtime.inject(task);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn make_ready(&self, task: NonNull<Header>) {
+        self.ready.borrow_mut().push_back(task);
+    }
+
+    /// Lets others run: the caller goes behind everybody who is ready now.
+    #[inline]
+    pub(crate) fn yield_now(&self) {
+        let Some(task) = self.current.get() else {
+            return;
+        };
+        self.yielded.borrow_mut().push_back(task);
+        add(&self.shared.counts.yields, 1);
+        // SAFETY: `task` runs, on this thread, on its own stack; it is in a queue, so it comes back.
+        unsafe { task.as_ref().way_back.suspend() };
+    }
+
+    /// The task that runs.
+    #[inline]
+    pub(crate) fn running(&self) -> Option<&Header> {
+        // SAFETY: a running task is alive, and the caller runs on it.
+        self.current.get().map(|task| unsafe { task.as_ref() })
+    }
+
+    /// Started tasks that have not ended.
+    pub(crate) fn for_each_task(&self, mut f: impl FnMut(NonNull<Header>)) {
+        let mut next = self.tasks.get();
+        while let Some(task) = next {
+            // SAFETY: listed tasks are alive; read before `f` may do something with it.
+            next = unsafe { task.as_ref() }.links.get()[1];
+            f(task);
+        }
+    }
+
+    fn link(&self, task: NonNull<Header>) {
+        let old = self.tasks.replace(Some(task));
+        // SAFETY: both are alive and listed here only.
+        unsafe {
+            task.as_ref().links.set([None, old]);
+            if let Some(old) = old {
+                let [_, next] = old.as_ref().links.get();
+                old.as_ref().links.set([Some(task), next]);
+            }
+        }
+        let counts = &self.shared.counts;
+        let alive = counts.started.load(Relaxed) + 1 - counts.finished.load(Relaxed);
+        if alive > counts.alive_max.load(Relaxed) {
+            set(&counts.alive_max, alive);
+        }
+    }
+
+    fn unlink(&self, task: NonNull<Header>) {
+        // SAFETY: the task and its neighbours are alive and listed here only.
+        unsafe {
+            let [before, after] = task.as_ref().links.get();
+            match before {
+                Some(b) => b.as_ref().links.set([b.as_ref().links.get()[0], after]),
+                None => self.tasks.set(after),
+            }
+            if let Some(a) = after {
+                a.as_ref().links.set([before, a.as_ref().links.get()[1]]);
+            }
+        }
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.get()
+    }
+
+    pub(crate) fn set_stopping(&self) {
+        self.stopping.set(true);
+    }
+
+    /// A number for a new task.
+    #[inline]
+    pub(crate) fn next_id(&self) -> u64 {
+        let [mut next, mut end] = self.ids.get();
+        if next == end {
+            next = self.runtime.take_ids(ID_BLOCK);
+            end = next + ID_BLOCK;
+        }
+        self.ids.set([next + 1, end]);
+        next
+    }
+}
+
+// SAFETY: a parked task's header stays until the task has ended, which it cannot while parked.
+// `park` goes back to the loop, which resumes the task only after `make_ready` put it into a queue,
+// once for each `Waiter::ready`. A ready that comes before the task has left its stack only puts it
+// into a queue of this very thread, or of its inbox, which nobody looks at until it has.
+unsafe impl Park for Worker {
+    #[inline]
+    fn waiter(&self) -> NonNull<Waiter> {
+        self.running()
+            .expect("only a task waits as a task")
+            .waiter()
+    }
+
+    #[inline]
+    fn park(&self, slot: &Slot, why: Reason) {
+        let task = self.running().expect("only a task parks");
+        let counts = &self.shared.counts;
+        add(&counts.parks, 1);
+        let parked = &counts.parked[why as usize];
+        add(parked, 1);
+        task.why.set(why);
+        task.parked_in.set(slot);
+        // SAFETY: we are on this task's stack; `may_park` and `task::wait` keep a task that unwinds
+        // from coming here.
+        unsafe { task.way_back.suspend() };
+        task.parked_in.set(std::ptr::null());
+        set(parked, parked.load(Relaxed).wrapping_sub(1));
+    }
+
+    #[inline]
+    fn may_park(&self) -> Result<(), Refusal> {
+        if std::thread::panicking() {
+            Err(Refusal::Unwinding)
+        } else if self.stopping.get() {
+            // A task that tries again and again must still give way, or it could not be abandoned.
+            self.yield_now();
+            Err(Refusal::ShuttingDown)
+        } else {
+            Ok(())
+        }
+    }
+
+    #[inline]
+    fn poller(&self) -> &Poller {
+        &self.poller
+    }
+}

@@ -1,0 +1,6 @@
+//! The one door to atomics and locks of our own protocols; loom's under `--cfg loom`.
+
+#![allow(unused_imports)]
+pub(crate) use netpoll::sync::{
+    AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering,
+};

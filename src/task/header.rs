@@ -1,0 +1,359 @@
+//! What a task is: a header, a closure that becomes a result, and a stack, all in one slot.
+//!
+//! ```text
+//!   high ┌────────────────────────────┐
+//!        │ colour (0 to 1 KiB)        │  so that headers do not share cache sets
+//!        ├────────────────────────────┤
+//!        │ Header                     │
+//!        ├────────────────────────────┤
+//!        │ closure, later its result  │  in a box of its own above 1 KiB
+//!        ├────────────────────────────┤ ◄─ base of the stack
+//!        │ stack, growing down        │
+//!        │             ...            │
+//!        ├────────────────────────────┤
+//!   low  │ guard page                 │
+//!        └────────────────────────────┘
+//! ```
+//!
+//! A parked task that has done little touches the top page only.
+//!
+//! ## Who frees the slot
+//! Two parties hold a task: the worker that runs it, and its [`JoinHandle`](super::JoinHandle). These
+//! bits decide who drops the result and who gives the slot back.
+//!
+//! | bit        | set by                | when                                                    |
+//! |------------|-----------------------|---------------------------------------------------------|
+//! | `WRITTEN`  | the task              | the result is in its place                              |
+//! | `DETACHED` | the handle's drop     | nobody will take the result                             |
+//! | `DONE`     | the worker            | the task has left its stack; the worker's last touch    |
+//! | `RELEASED` | the handle            | joined or dropped; the handle's last touch before `DONE`|
+//! | `LEAKED`   | the worker            | instead of `DONE`: the runtime ended before the task    |
+//!
+//! * The task writes its result, sets `WRITTEN`, and drops the result itself if `DETACHED` was set.
+//! * The handle's drop sets `DETACHED` and drops the result itself if `WRITTEN` was set.
+//! * Of `DONE` and `RELEASED`, whoever sets the second gives the slot back.
+
+use super::switch::{Switch, WayBack};
+use crate::sched::link::{Link, Linked};
+use crate::sched::worker::{self, WorkerShared};
+use crate::stack;
+use crate::sync::{AtomicU32, Ordering};
+use netpoll::{Reason, Slot, Waiter};
+use std::cell::{Cell, RefCell, UnsafeCell};
+use std::fmt;
+use std::mem::{ManuallyDrop, MaybeUninit};
+use std::panic::Location;
+use std::ptr::NonNull;
+use std::sync::{Arc, OnceLock};
+
+const WRITTEN: u32 = 1 << 0;
+const DETACHED: u32 = 1 << 1;
+const DONE: u32 = 1 << 2;
+const RELEASED: u32 = 1 << 3;
+const LEAKED: u32 = 1 << 4;
+
+/// Closures and results above this live in a box, so that small tasks touch one page.
+const INLINE: usize = 1024;
+
+/// What a task is called, and what it is created with.
+#[derive(Clone, Debug)]
+pub(crate) struct Attributes {
+    pub(crate) id: u64,
+    pub(crate) site: &'static Location<'static>,
+    pub(crate) name: Option<Arc<str>>,
+    /// It must run where it was spawned (its closure is not `Send`).
+    pub(crate) pinned: bool,
+}
+
+/// The fixed part of a task.
+#[repr(C)]
+pub(crate) struct Header {
+    waiter: Waiter,
+    /// The worker it belongs to once it has started.
+    pub(crate) worker: Cell<*const WorkerShared>,
+    pub(crate) way_back: WayBack,
+    switch: UnsafeCell<MaybeUninit<Switch>>,
+    /// The slot it is parked in, while it is.
+    pub(crate) parked_in: Cell<*const Slot>,
+    pub(crate) why: Cell<Reason>,
+    pub(crate) started: Cell<bool>,
+    vtable: &'static VTable,
+    payload: Cell<*mut u8>,
+    base: Cell<usize>,
+    pub(crate) slot: stack::Slot,
+    state: AtomicU32,
+    /// Where a joiner waits.
+    done: Slot,
+    /// The next in whichever intrusive list it is in: an inbox.
+    next: Link<Header>,
+    /// Its neighbours among the started tasks of its worker.
+    pub(crate) links: Cell<[Option<NonNull<Header>>; 2]>,
+    pub(crate) attributes: Attributes,
+    pub(crate) locals: RefCell<super::local::Locals>,
+    pub(crate) unparker: OnceLock<Arc<super::unpark::Unparker>>,
+}
+
+/// What depends on the types of closure and result.
+struct VTable {
+    /// Runs the closure and leaves the result in its place. Does not unwind.
+    run: unsafe fn(NonNull<Header>),
+    drop_result: unsafe fn(*mut u8),
+    free_payload: unsafe fn(*mut u8),
+}
+
+/// A closure that becomes its result.
+union Payload<F, T> {
+    closure: ManuallyDrop<F>,
+    result: ManuallyDrop<std::thread::Result<T>>,
+}
+
+struct Types<F, T>(std::marker::PhantomData<(F, T)>);
+
+impl<F: FnOnce() -> T, T> Types<F, T> {
+    const BOXED: bool = size_of::<Payload<F, T>>() > INLINE;
+    const VTABLE: VTable = VTable {
+        run: Self::run,
+        drop_result: Self::drop_result,
+        free_payload: Self::free_payload,
+    };
+
+    unsafe fn run(header: NonNull<Header>) {
+        // SAFETY: the worker resumes a live task; the header outlives its run.
+        let header = unsafe { header.as_ref() };
+        let payload = header.payload.get().cast::<Payload<F, T>>();
+        // SAFETY: `create` put a closure here and nothing has taken it: a task runs once.
+        let closure = unsafe { ManuallyDrop::take(&mut (*payload).closure) };
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(closure));
+        if result.is_err() {
+            worker::note_panic();
+        }
+        // SAFETY: the closure was moved out; the place is big and aligned enough for either.
+        unsafe { (*payload).result = ManuallyDrop::new(result) };
+        if header.state.fetch_or(WRITTEN, Ordering::AcqRel) & DETACHED != 0 {
+            // SAFETY: just written, and with both bits set nobody else looks at it.
+            unsafe { Self::drop_result(payload.cast()) };
+        }
+        super::local::clear(&header.locals);
+    }
+
+    unsafe fn drop_result(payload: *mut u8) {
+        let payload = payload.cast::<Payload<F, T>>();
+        // SAFETY: the caller owns a result that was written here.
+        let result = unsafe { ManuallyDrop::take(&mut (*payload).result) };
+        // A panic in the drop of a result that nobody wants ends here, as the task's own did.
+        let drop_it = std::panic::AssertUnwindSafe(|| drop(result));
+        if let Err(panic) = std::panic::catch_unwind(drop_it) {
+            std::mem::forget(panic);
+        }
+    }
+
+    unsafe fn free_payload(payload: *mut u8) {
+        if Self::BOXED {
+            // SAFETY: made by `Box::into_raw` in `create`; closure and result are moved out.
+            drop(unsafe { Box::from_raw(payload.cast::<MaybeUninit<Payload<F, T>>>()) });
+        }
+    }
+}
+
+impl Header {
+    /// Makes a task in `slot`. It is started by the worker that first resumes it.
+    pub(crate) fn create<F, T>(
+        slot: stack::Slot,
+        attributes: Attributes,
+        closure: F,
+    ) -> NonNull<Header>
+    where
+        F: FnOnce() -> T,
+    {
+        let down = |at: usize, size: usize, align: usize| (at - size) & !(align - 1);
+        let at = down(
+            slot.hi() - slot.colour(),
+            size_of::<Header>(),
+            align_of::<Header>().max(64),
+        );
+        let (payload, base) = if Types::<F, T>::BOXED {
+            (
+                Box::into_raw(Box::<Payload<F, T>>::new_uninit()).cast::<u8>(),
+                at,
+            )
+        } else {
+            let layout = std::alloc::Layout::new::<Payload<F, T>>();
+            let payload = down(at, layout.size(), layout.align());
+            (payload as *mut u8, payload)
+        };
+        // SAFETY: either a fresh box or free memory of the slot, aligned by `down`.
+        unsafe {
+            payload.cast::<Payload<F, T>>().write(Payload {
+                closure: ManuallyDrop::new(closure),
+            });
+        }
+        let header = NonNull::new(at as *mut Header).expect("a slot is not at address zero");
+        // SAFETY: inside the slot, which the caller owns, aligned by `down`.
+        unsafe {
+            header.write(Header {
+                waiter: Waiter::new(worker::task_ready),
+                worker: Cell::new(std::ptr::null()),
+                way_back: WayBack::default(),
+                switch: UnsafeCell::new(MaybeUninit::uninit()),
+                parked_in: Cell::new(std::ptr::null()),
+                why: Cell::new(Reason::Park),
+                started: Cell::new(false),
+                vtable: &Types::<F, T>::VTABLE,
+                payload: Cell::new(payload),
+                base: Cell::new(base & !(corosensei::stack::STACK_ALIGNMENT - 1)),
+                slot,
+                state: AtomicU32::new(0),
+                done: Slot::new(),
+                next: Link::new(),
+                links: Cell::new([None; 2]),
+                attributes,
+                locals: RefCell::default(),
+                unparker: OnceLock::new(),
+            });
+        }
+        header
+    }
+
+    pub(crate) fn waiter(&self) -> NonNull<Waiter> {
+        // From the whole header, so that the pointer may be cast back to it.
+        NonNull::from(self).cast()
+    }
+
+    /// The task's first steps: lays out its stack. Called once, by its worker.
+    ///
+    /// # Safety
+    /// On the thread of the worker that the task will stay on; not started before.
+    #[inline]
+    pub(crate) unsafe fn start(&self) {
+        let run = self.vtable.run;
+        // SAFETY: the slot is the task's alone and everything below `base` is free; the header
+        // lives until `release`, which follows `finish`. `run` does not unwind.
+        let switch = unsafe { Switch::new(self.slot, self.base.get(), NonNull::from(self), run) };
+        // SAFETY: nobody else looks at the switch of a task that has not started.
+        unsafe { (*self.switch.get()).write(switch) };
+        self.started.set(true);
+    }
+
+    /// Runs the task until it parks or yields (false) or ends (true).
+    ///
+    /// # Safety
+    /// On the thread of its worker, started, not finished, and not from within itself.
+    #[inline(always)]
+    pub(crate) unsafe fn resume(&self) -> bool {
+        // SAFETY: written by `start`; only the worker's loop reaches here, so the reference is
+        // unique. The task itself reaches only `way_back`.
+        unsafe { (*self.switch.get()).assume_init_mut() }.resume()
+    }
+
+    /// The worker's last touch of a task that has ended. True if the slot must be given back now.
+    ///
+    /// # Safety
+    /// `resume` has returned true, once, just now.
+    #[inline]
+    pub(crate) unsafe fn finish(&self) -> bool {
+        // SAFETY: written by `start`, and the coroutine has ended: dropping it does nothing much.
+        unsafe { (*self.switch.get()).assume_init_drop() };
+        let joiner = self.done.unblock(true);
+        let last = self.state.fetch_or(DONE, Ordering::AcqRel) & RELEASED != 0;
+        if let Some(joiner) = joiner {
+            // SAFETY: just taken out of its slot. It is the joiner's waiter, not this task's.
+            unsafe { Waiter::ready(joiner) };
+        }
+        last
+    }
+
+    /// Leaves a task that will never end where it is, header, stack and all, and tells its joiner.
+    ///
+    /// # Safety
+    /// By its worker (or by whoever took it out of a queue, unstarted), which will not resume it
+    /// again; the slot is never reused.
+    pub(crate) unsafe fn abandon(&self) {
+        // The switch is not dropped: that would unwind a stack whose borrows may be in use.
+        self.state.fetch_or(LEAKED, Ordering::AcqRel);
+        self.done.wake(true);
+    }
+
+    /// Has the task ended?
+    pub(crate) fn is_done(&self) -> bool {
+        self.state.load(Ordering::Acquire) & DONE != 0
+    }
+
+    /// Was the task given up by its runtime?
+    pub(crate) fn is_leaked(&self) -> bool {
+        self.state.load(Ordering::Acquire) & LEAKED != 0
+    }
+
+    /// Waits until the task has ended, or was given up.
+    pub(crate) fn wait_done(&self) {
+        let over = || self.is_done() || self.is_leaked();
+        if !over() {
+            crate::task::wait(&self.done, Reason::Join);
+            // The slot is made ready a few instructions before the worker's last touch.
+            while !over() {
+                std::thread::yield_now();
+            }
+        }
+    }
+
+    /// Takes the result.
+    ///
+    /// # Safety
+    /// The task is done, `T` is its result type, and this is the only call.
+    pub(crate) unsafe fn take_result<T>(&self) -> std::thread::Result<T> {
+        // SAFETY: `DONE` implies that the result was written, and the handle has not detached. A
+        // union's fields start at its start, whatever the closure's type was.
+        unsafe { self.payload.get().cast::<std::thread::Result<T>>().read() }
+    }
+
+    /// The handle is dropped without a join. True if the slot must be given back now.
+    pub(crate) fn detach(&self) -> bool {
+        if self.state.fetch_or(DETACHED, Ordering::AcqRel) & WRITTEN != 0 {
+            // SAFETY: written, and with both bits set nobody else looks at it.
+            unsafe { (self.vtable.drop_result)(self.payload.get()) };
+        }
+        self.set_released()
+    }
+
+    /// The handle's last touch. True if the slot must be given back now.
+    pub(crate) fn set_released(&self) -> bool {
+        self.state.fetch_or(RELEASED, Ordering::AcqRel) & DONE != 0
+    }
+
+    /// Ends the header's life and returns its slot.
+    ///
+    /// # Safety
+    /// `DONE` and `RELEASED` are set and this call follows from having set the second.
+    pub(crate) unsafe fn release(header: NonNull<Header>) -> stack::Slot {
+        // SAFETY: nobody else knows the header any more.
+        unsafe {
+            let h = header.as_ref();
+            let slot = h.slot;
+            (h.vtable.free_payload)(h.payload.get());
+            header.drop_in_place();
+            slot
+        }
+    }
+}
+
+impl Linked for Header {
+    fn link(&self) -> &Link<Header> {
+        &self.next
+    }
+}
+
+impl fmt::Debug for Header {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Header")
+            .field("attributes", &self.attributes)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for Attributes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) => write!(f, "{name}"),
+            None => write!(f, "task {} spawned at {}", self.id, self.site),
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The handle of a task, and its result.
+
+use super::header::Header;
+use crate::sched::worker;
+use crate::stack::Arena;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+/// Waits for a task and takes its result. Dropping it lets the task go on by itself.
+///
+/// ```
+/// gopark::run(|| {
+///     let fine = gopark::spawn(|| "done");
+///     assert_eq!(fine.join().unwrap(), "done");
+///     let bad = gopark::spawn(|| panic!("oh"));
+///     assert_eq!(*bad.join().unwrap_err().downcast_ref::<&str>().unwrap(), "oh");
+/// });
+/// ```
+#[must_use = "a handle that is dropped lets its task go on by itself; say so with `drop`"]
+pub struct JoinHandle<T> {
+    task: NonNull<Header>,
+    arena: Arc<Arena>,
+    result: PhantomData<T>,
+}
+
+// SAFETY: the handle gives access to atomics and, at the end, to the result, which is then moved to
+// the thread that joins.
+unsafe impl<T: Send> Send for JoinHandle<T> {}
+// SAFETY: through a shared handle one can only ask whether the task has ended.
+unsafe impl<T: Send> Sync for JoinHandle<T> {}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinHandle")
+            .field("task", &self.header().attributes)
+            .field("finished", &self.is_finished())
+            .finish()
+    }
+}
+
+impl<T> JoinHandle<T> {
+    /// The handle of a new task.
+    ///
+    /// # Safety
+    /// `task` is alive, its slot is from `arena`, its result is a `T`, and this is its only handle.
+    pub(crate) unsafe fn new(task: NonNull<Header>, arena: Arc<Arena>) -> JoinHandle<T> {
+        JoinHandle {
+            task,
+            arena,
+            result: PhantomData,
+        }
+    }
+
+    fn header(&self) -> &Header {
+        // SAFETY: the header stays until the handle is released, which consumes it.
+        unsafe { self.task.as_ref() }
+    }
+
+    /// Waits until the task has ended and returns its result, or the payload of its panic.
+    ///
+    /// # Errors
+    /// The payload of the task's panic. Also, with a text as payload: the runtime was shut down and
+    /// the task did not end in time; or the caller unwinds from a panic of its own, in which case
+    /// the task is let go instead of waited for.
+    pub fn join(self) -> std::thread::Result<T> {
+        if std::thread::panicking() && !self.is_finished() && worker::current().is_some() {
+            return Err(Box::new("gopark: cannot wait for a task while panicking"));
+        }
+        self.header().wait_done();
+        if self.header().is_leaked() {
+            return Err(Box::new(
+                "gopark: the task did not end before its runtime did",
+            ));
+        }
+        let this = std::mem::ManuallyDrop::new(self);
+        // SAFETY: it is done, `T` is its result (contract of `new`), and `self` is consumed.
+        let result = unsafe { this.header().take_result::<T>() };
+        // SAFETY: read once; `this` is never dropped.
+        let arena = unsafe { std::ptr::read(&this.arena) };
+        if this.header().set_released() {
+            give_back(this.task, &arena);
+        }
+        result
+    }
+
+    /// Has the task ended?
+    pub fn is_finished(&self) -> bool {
+        self.header().is_done()
+    }
+
+    /// The task's number.
+    pub fn id(&self) -> u64 {
+        self.header().attributes.id
+    }
+}
+
+impl<T> Drop for JoinHandle<T> {
+    fn drop(&mut self) {
+        if self.header().detach() {
+            give_back(self.task, &self.arena);
+        }
+    }
+}
+
+/// Gives back the slot of a task that is done and released, to the caller's worker if that uses the
+/// same arena.
+fn give_back(task: NonNull<Header>, arena: &Arc<Arena>) {
+    match worker::current() {
+        // SAFETY: the caller has just set the second of the two bits.
+        Some(worker) if Arc::ptr_eq(&worker.runtime.arena, arena) => unsafe {
+            worker.release(task)
+        },
+        // SAFETY: as above; nobody uses the slot any more.
+        _ => unsafe { arena.free(Header::release(task)) },
+    }
+}

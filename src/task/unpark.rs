@@ -1,0 +1,106 @@
+//! Parking a task and making it ready again, by hand.
+
+use crate::sched::worker;
+use netpoll::{Reason, Slot};
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+/// What outlives a task so that others can hold on to it.
+#[derive(Debug)]
+pub(crate) struct Unparker {
+    slot: Slot,
+    id: u64,
+    name: Option<Arc<str>>,
+}
+
+thread_local! {
+    static OF_THREAD: OnceLock<Arc<Unparker>> = const { OnceLock::new() };
+}
+
+/// A task (or a plain thread), as others see it: [`current`] makes one.
+///
+/// ```
+/// use std::sync::atomic::{AtomicBool, Ordering};
+/// use std::sync::Arc;
+/// gopark::run(|| {
+///     let flag = Arc::new(AtomicBool::new(false));
+///     let (me, set) = (gopark::task::current(), flag.clone());
+///     gopark::spawn(move || {
+///         set.store(true, Ordering::Release);
+///         me.unpark();
+///     });
+///     while !flag.load(Ordering::Acquire) {
+///         gopark::park();
+///     }
+/// });
+/// ```
+#[derive(Clone)]
+pub struct Task(Arc<Unparker>);
+
+impl fmt::Debug for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Task")
+            .field("id", &self.0.id)
+            .field("name", &self.0.name)
+            .finish()
+    }
+}
+
+impl Task {
+    /// Makes the task's [`park`], the one it is in or else its next one, return. Calls do not add up.
+    pub fn unpark(&self) {
+        self.0.slot.wake(true);
+    }
+
+    /// The task's number, unlike any other's in this process; 0 for a plain thread.
+    pub fn id(&self) -> u64 {
+        self.0.id
+    }
+
+    /// The name it was given, if any.
+    pub fn name(&self) -> Option<&str> {
+        self.0.name.as_deref()
+    }
+}
+
+/// The calling task, or the calling plain thread.
+pub fn current() -> Task {
+    match worker::current().and_then(|w| w.running()) {
+        Some(task) => {
+            let attributes = &task.attributes;
+            let make = || {
+                let name = attributes.name.clone();
+                Arc::new(Unparker {
+                    slot: Slot::new(),
+                    id: attributes.id,
+                    name,
+                })
+            };
+            Task(task.unparker.get_or_init(make).clone())
+        }
+        None => OF_THREAD.with(|mine| {
+            let make = || {
+                let name = std::thread::current().name().map(Arc::from);
+                Arc::new(Unparker {
+                    slot: Slot::new(),
+                    id: 0,
+                    name,
+                })
+            };
+            Task(mine.get_or_init(make).clone())
+        }),
+    }
+}
+
+/// Waits until somebody calls [`Task::unpark`] for the caller; at once if somebody has since the
+/// last `park`. It may also return without that, so look at what you wait for.
+pub fn park() {
+    let me = current();
+    netpoll::park::with_current(|park| {
+        // While the runtime shuts down, or the task unwinds, parking returns at once.
+        if park.may_park().is_ok() {
+            me.0.slot
+                .block(park, Reason::Park, || park.may_park().is_ok());
+        }
+    });
+}
