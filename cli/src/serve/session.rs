@@ -1,0 +1,43 @@
+//! One connection's side of a protocol: bytes in, bytes out, and no socket in sight.
+//!
+//! Every server here, on gopark as well as on its peers, runs the same sessions. So they answer
+//! the same bytes, and a comparison between them compares how they wait.
+
+/// What to do after the reply has been written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Next {
+    /// Read on.
+    Read,
+    /// Close the connection.
+    Close,
+}
+
+/// The protocol state of one connection.
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "only a server with deadlines asks")
+)]
+pub trait Session: Send + 'static {
+    /// Takes what one read returned and gives what one write should send. `out` is scratch space,
+    /// empty when it comes in; a session that answers with its input leaves it alone.
+    fn answer<'a>(&mut self, input: &'a [u8], out: &'a mut Vec<u8>) -> (&'a [u8], Next);
+
+    /// The connection waited too long for the rest of a request. Fills in the last words, if the
+    /// protocol has any.
+    fn late(&mut self, _out: &mut Vec<u8>) {}
+
+    /// No request has been begun: closing now loses nothing.
+    fn idle(&self) -> bool {
+        true
+    }
+}
+
+/// Sends everything back.
+#[derive(Clone, Copy, Debug)]
+pub struct Echo;
+
+impl Session for Echo {
+    fn answer<'a>(&mut self, input: &'a [u8], _out: &'a mut Vec<u8>) -> (&'a [u8], Next) {
+        (input, Next::Read)
+    }
+}
