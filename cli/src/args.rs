@@ -39,12 +39,94 @@ pub enum Command {
     Load(LoadArgs),
     /// Compare gopark with other servers, slice by slice on the same cores
     Bench(BenchArgs),
+    /// Run a server on gopark: echo, HTTP, or one that only reads
+    #[cfg(feature = "standin")]
+    Serve(ServeArgs),
+    /// One half of the demo: a server and its clients in this process
+    #[cfg(feature = "standin")]
+    #[command(hide = true, name = "demo-half")]
+    DemoHalf(DemoArgs),
     /// Run one of the servers that `bench` compares with
     #[command(hide = true)]
     Peer(PeerArgs),
     /// The load generator of `bench`, driven over its standard input
     #[command(hide = true, name = "bench-generator")]
     Generator,
+}
+
+/// `gopark serve`
+#[cfg(feature = "standin")]
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Each connection is one task that reads and writes as if it had a thread to itself.
+
+Examples:
+  gopark serve echo                                     on 127.0.0.1:7000; try nc 127.0.0.1 7000
+  gopark serve http --addr :8080 --workers 2            try curl -i 127.0.0.1:8080/stats
+  gopark serve discard --addr :9000
+
+SIGINT (Ctrl-C) and SIGTERM stop accepting, let requests that are under way be answered, and end
+with exit code 0; a second one ends at once with 128 plus its number.")]
+pub struct ServeArgs {
+    /// What to serve
+    #[arg(value_enum)]
+    pub service: ServiceKind,
+    /// Where to listen, as host:port; a port alone means 127.0.0.1, port 0 picks a free one
+    #[arg(long, short, value_name = "ADDR", default_value = "127.0.0.1:7000")]
+    #[arg(value_parser = units::address)]
+    pub addr: SocketAddr,
+    /// Workers, each a thread with a poller of its own; one per core if not given
+    #[arg(long, short, value_name = "N", value_parser = units::count)]
+    pub workers: Option<usize>,
+    /// Read buffer of a connection
+    #[arg(long, value_name = "SIZE", default_value = "4k", value_parser = units::size)]
+    pub buffer: usize,
+    /// A request must be complete this long after its first byte (http)
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::duration)]
+    pub request_timeout: Duration,
+    /// A connection without a request is closed after this long (http)
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = units::duration)]
+    pub idle_timeout: Duration,
+    /// How long a stop waits for connections to end
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::duration)]
+    pub drain: Duration,
+}
+
+/// What `serve` serves.
+#[cfg(feature = "standin")]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum ServiceKind {
+    /// Every byte back
+    Echo,
+    /// HTTP/1.1: /, /plaintext and /stats
+    Http,
+    /// Reads, and answers nothing
+    Discard,
+}
+
+/// `gopark demo-half`
+#[cfg(feature = "standin")]
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// On what
+    #[arg(value_enum)]
+    pub side: Side,
+    /// Connections
+    #[arg(long, value_parser = units::count)]
+    pub conns: usize,
+    /// Length
+    #[arg(long, value_parser = units::duration)]
+    pub time: Duration,
+}
+
+/// The two halves of the demo.
+#[cfg(feature = "standin")]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Side {
+    /// gopark
+    Gopark,
+    /// tokio
+    Tokio,
 }
 
 /// `gopark load`

@@ -9,7 +9,7 @@ pub struct CpuClock(libc::clockid_t);
 
 impl CpuClock {
     /// The clock of this process.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "standin"))]
     pub const OWN: CpuClock = CpuClock(libc::CLOCK_PROCESS_CPUTIME_ID);
 
     /// The clock of this thread.
