@@ -1,0 +1,372 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::{PossibleValue, PossibleValuesParser};
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::bench::contender::CONTENDERS;
+use crate::bench::workload::WORKLOADS;
+use crate::failure::Failure;
+use crate::output;
+use crate::units;
+
+/// Blocking-looking sockets on green tasks: servers, load, and honest comparisons.
+#[derive(Debug, Parser)]
+#[command(
+    name = "gopark",
+    version,
+    disable_help_subcommand = true,
+    after_help = "\
+Examples:
+  gopark load --addr :7000 --conns 50 --time 5s         load the server at 127.0.0.1:7000
+  gopark bench echo --conns 1,50                        compare with epoll, tokio and threads
+
+`gopark COMMAND --help` explains each command."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Load a server and measure it: requests per second, latency, errors
+    Load(LoadArgs),
+    /// Compare gopark with other servers, slice by slice on the same cores
+    Bench(BenchArgs),
+    /// Run a server on gopark: echo, HTTP, or one that only reads
+    #[cfg(feature = "standin")]
+    Serve(ServeArgs),
+    /// One half of the demo: a server and its clients in this process
+    #[cfg(feature = "standin")]
+    #[command(hide = true, name = "demo-half")]
+    DemoHalf(DemoArgs),
+    /// Run one of the servers that `bench` compares with
+    #[command(hide = true)]
+    Peer(PeerArgs),
+    /// The load generator of `bench`, driven over its standard input
+    #[command(hide = true, name = "bench-generator")]
+    Generator,
+}
+
+/// `gopark serve`
+#[cfg(feature = "standin")]
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Each connection is one task that reads and writes as if it had a thread to itself.
+
+Examples:
+  gopark serve echo                                     on 127.0.0.1:7000; try nc 127.0.0.1 7000
+  gopark serve http --addr :8080 --workers 2            try curl -i 127.0.0.1:8080/stats
+  gopark serve discard --addr :9000
+
+SIGINT (Ctrl-C) and SIGTERM stop accepting, let requests that are under way be answered, and end
+with exit code 0; a second one ends at once with 128 plus its number.")]
+pub struct ServeArgs {
+    /// What to serve
+    #[arg(value_enum)]
+    pub service: ServiceKind,
+    /// Where to listen, as host:port; a port alone means 127.0.0.1, port 0 picks a free one
+    #[arg(long, short, value_name = "ADDR", default_value = "127.0.0.1:7000")]
+    #[arg(value_parser = units::address)]
+    pub addr: SocketAddr,
+    /// Workers, each a thread with a poller of its own; one per core if not given
+    #[arg(long, short, value_name = "N", value_parser = units::count)]
+    pub workers: Option<usize>,
+    /// Read buffer of a connection
+    #[arg(long, value_name = "SIZE", default_value = "4k", value_parser = units::size)]
+    pub buffer: usize,
+    /// A request must be complete this long after its first byte (http)
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::duration)]
+    pub request_timeout: Duration,
+    /// A connection without a request is closed after this long (http)
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = units::duration)]
+    pub idle_timeout: Duration,
+    /// How long a stop waits for connections to end
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::duration)]
+    pub drain: Duration,
+}
+
+/// What `serve` serves.
+#[cfg(feature = "standin")]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum ServiceKind {
+    /// Every byte back
+    Echo,
+    /// HTTP/1.1: /, /plaintext and /stats
+    Http,
+    /// Reads, and answers nothing
+    Discard,
+}
+
+/// `gopark demo-half`
+#[cfg(feature = "standin")]
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// On what
+    #[arg(value_enum)]
+    pub side: Side,
+    /// Connections
+    #[arg(long, value_parser = units::count)]
+    pub conns: usize,
+    /// Length
+    #[arg(long, value_parser = units::duration)]
+    pub time: Duration,
+}
+
+/// The two halves of the demo.
+#[cfg(feature = "standin")]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Side {
+    /// gopark
+    Gopark,
+    /// tokio
+    Tokio,
+}
+
+/// `gopark load`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+This is a closed loop: each connection sends its next request when the answer to the last one
+has arrived. A server that stalls therefore receives fewer requests, and the latencies of those
+that were never sent are missing (coordinated omission). Read the percentiles as 'how long an
+answer took', not as 'how long a user waits at a fixed arrival rate'.
+
+Examples:
+  gopark load --addr :7000                              50 connections, 64 bytes, 3 seconds
+  gopark load --addr :7000 --conns 1000 --size 4k --time 10s
+  gopark load --addr :8080 --http --pipeline 16         HTTP GET /plaintext, 16 at a time
+  gopark load --addr :7000 --json > result.json
+
+Ctrl-C ends the run early and still prints what was measured. A utilisation near 100 % means
+that the generator, not the server, was the limit: add --threads, or use the figures as a lower
+bound.")]
+pub struct LoadArgs {
+    /// The server, as host:port; a port alone means 127.0.0.1
+    #[arg(long, short, value_name = "ADDR", value_parser = units::address)]
+    pub addr: SocketAddr,
+    /// Connections, open for the whole run
+    #[arg(long, short, value_name = "N", default_value = "50", value_parser = units::count)]
+    pub conns: usize,
+    /// Bytes in a request (64, 4k, 1m); the server sends them back
+    #[arg(long, short, value_name = "SIZE", default_value = "64", value_parser = units::size)]
+    #[arg(conflicts_with = "http")]
+    pub size: usize,
+    /// How long to measure (500ms, 3s, 1m)
+    #[arg(long, short, value_name = "TIME", default_value = "3s", value_parser = units::duration)]
+    pub time: Duration,
+    /// Speak HTTP/1.1 instead of echo
+    #[arg(long)]
+    pub http: bool,
+    /// What to GET
+    #[arg(
+        long,
+        value_name = "PATH",
+        default_value = "/plaintext",
+        requires = "http"
+    )]
+    #[arg(value_parser = http_path)]
+    pub path: String,
+    /// Requests sent at once on each connection
+    #[arg(long, value_name = "N", default_value = "1", value_parser = units::count)]
+    pub pipeline: usize,
+    /// Close each connection after this many requests and open a new one
+    #[arg(long, value_name = "N", value_parser = units::count)]
+    pub requests_per_conn: Option<usize>,
+    /// Threads of the generator, each with its share of the connections
+    #[arg(long, value_name = "N", default_value = "1", value_parser = units::count)]
+    pub threads: usize,
+    /// A request without an answer for this long is an error
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::duration)]
+    pub timeout: Duration,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// No progress on standard error
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+fn http_path(text: &str) -> Result<String, String> {
+    let printable = text.bytes().all(|byte| byte.is_ascii_graphic());
+    if text.starts_with('/') && printable && text.len() <= 1024 {
+        Ok(text.to_string())
+    } else {
+        Err("a path starts with '/' and has no spaces".into())
+    }
+}
+
+/// `gopark peer`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The servers that `gopark bench` compares with, to be run and loaded by hand. All set TCP_NODELAY,
+read into a buffer of --buffer bytes, and answer the same bytes; they differ in who waits.
+
+Examples:
+  gopark peer raw-epoll --addr :7000
+  gopark peer tokio-mt --addr :8080 --http --workers 2")]
+pub struct PeerArgs {
+    /// Which server
+    #[arg(value_enum)]
+    pub kind: PeerKind,
+    /// Where to listen, as host:port; port 0 picks a free one
+    #[arg(long, short, value_name = "ADDR", default_value = "127.0.0.1:7000")]
+    #[arg(value_parser = units::address)]
+    pub addr: SocketAddr,
+    /// Threads that serve (raw-epoll, tokio-mt)
+    #[arg(long, value_name = "N", default_value = "1", value_parser = units::count)]
+    pub workers: usize,
+    /// Answer HTTP/1.1 instead of echoing
+    #[arg(long)]
+    pub http: bool,
+    /// Read buffer
+    #[arg(long, value_name = "SIZE", default_value = "4k", value_parser = units::size)]
+    pub buffer: usize,
+}
+
+/// The servers that gopark is compared with.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum PeerKind {
+    /// A hand-written epoll loop per core, without a runtime: the floor
+    RawEpoll,
+    /// tokio, multi_thread
+    TokioMt,
+    /// tokio, current_thread
+    TokioCt,
+    /// A thread per connection, blocking std::net
+    Threads,
+}
+
+/// `gopark bench`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The method. Every server runs as a process of its own, pinned to one core, all of them at once
+and each with its connections already open; the generator is another process, pinned to another
+core. They are loaded one at a time in short slices, in an order drawn anew each round, and every
+measured slice lies between two slices of the floor, a hand-written epoll loop. A server's CPU per
+request is divided by the mean of its two neighbours, so that slow changes of the machine cancel.
+The floor runs a second time under the name 'floor-again': how far that row is from 1.00 is the
+noise of the run. A slice whose neighbours differ by more than 15 % is dropped and counted. 'LOSES'
+and 'wins' stand where a median differs from 1.00 by more than that noise and by more than its own
+uncertainty (1.58 x IQR / sqrt of the slices); else the row says 'even'.
+
+The load is a closed loop (see `gopark load --help`).
+
+Examples:
+  gopark bench echo                                     64 bytes at 1, 50 and 1,000 connections
+  gopark bench echo --conns 50 --rounds 40 --json run.json
+  gopark bench http --servers gopark,tokio-mt
+
+The servers can be run by hand: see `gopark peer --help` and `gopark serve --help`.")]
+pub struct BenchArgs {
+    /// What to load the servers with
+    #[arg(value_name = "WORKLOAD", default_value = "echo", value_parser = workloads())]
+    pub workload: String,
+    /// Connections, each number one table
+    #[arg(long, short, value_name = "N,...", default_value = "1,50,1000")]
+    #[arg(value_delimiter = ',', value_parser = units::count)]
+    pub conns: Vec<usize>,
+    /// Bytes in an echo request
+    #[arg(long, short, value_name = "SIZE", default_value = "64", value_parser = units::size)]
+    pub size: usize,
+    /// Rounds: slices per server
+    #[arg(long, short, value_name = "N", default_value = "12", value_parser = units::count)]
+    pub rounds: usize,
+    /// Length of a measured slice
+    #[arg(long, value_name = "MS", default_value = "300")]
+    #[arg(value_parser = clap::value_parser!(u64).range(10..=60_000))]
+    pub slice: u64,
+    /// Which servers, besides the floor
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', value_parser = servers())]
+    pub servers: Vec<String>,
+    /// Core of the servers; the first one this process may use if not given
+    #[arg(long, value_name = "N")]
+    pub server_core: Option<usize>,
+    /// Core of the generator; the next one if not given
+    #[arg(long, value_name = "N")]
+    pub generator_core: Option<usize>,
+    /// Do not count system calls
+    #[arg(long)]
+    pub no_syscalls: bool,
+    /// Write everything measured to a file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// No progress on standard error
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+fn workloads() -> PossibleValuesParser {
+    WORKLOADS
+        .map(|workload| PossibleValue::new(workload.name).help(workload.about))
+        .into()
+}
+
+fn servers() -> PossibleValuesParser {
+    CONTENDERS
+        .map(|server| PossibleValue::new(server.name).help(server.about))
+        .into()
+}
+
+/// Reads the command line. Help and version are printed here, and end the process.
+pub fn parse() -> Result<Option<Command>, Failure> {
+    match Cli::try_parse() {
+        Ok(cli) => Ok(cli.command),
+        Err(error) => match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+                output::print(&error.to_string())?;
+                std::process::exit(0)
+            }
+            _ => Err(Failure::usage(usage_line(&error.to_string()))),
+        },
+    }
+}
+
+/// clap explains a mistake over several lines and paragraphs; scripts and logs want one.
+fn usage_line(text: &str) -> String {
+    let told = text.split("\nUsage:").next().unwrap_or(text);
+    let told = told.split("\nFor more information").next().unwrap_or(told);
+    let told = told.trim().trim_start_matches("error: ");
+    let lines: Vec<&str> = told
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    format!(
+        "{} (try 'gopark --help')",
+        lines.join("; ").replace(":; ", ": ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_usage_error_is_folded_into_one_line() {
+        let error = Cli::try_parse_from(["gopark", "load"]).unwrap_err();
+        let line = usage_line(&error.to_string());
+        assert!(!line.contains('\n'));
+        assert!(
+            line.contains("required arguments were not provided: --addr <ADDR>"),
+            "{line}"
+        );
+        let error = Cli::try_parse_from(["gopark", "load", "--adr", "1"]).unwrap_err();
+        let line = usage_line(&error.to_string());
+        assert!(
+            line.contains("--adr") && line.contains("'--addr'"),
+            "{line}"
+        );
+    }
+}

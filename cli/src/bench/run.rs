@@ -1,0 +1,226 @@
+//! One table: all the servers at one number of connections.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::contender::{Contender, FLOOR, Running};
+use super::generator::{Measured, Remote, Slice, Task};
+use super::schedule::{Bracketed, Shuffle, judge};
+use super::stats::{Spread, median};
+use super::syscalls::{self, Method};
+use super::workload::Workload;
+use crate::failure::Failure;
+use crate::load::progress::Progress;
+use crate::sys::process;
+
+/// What one table is about.
+#[derive(Clone, Debug)]
+pub struct Table {
+    /// What the servers are loaded with.
+    pub workload: &'static Workload,
+    /// Connections to each.
+    pub conns: usize,
+    /// Bytes in an echo request.
+    pub size: usize,
+    /// Slices per server.
+    pub rounds: usize,
+    /// Length of a slice.
+    pub slice: Duration,
+    /// Core of the servers.
+    pub server_core: usize,
+    /// Core of the generator.
+    pub generator_core: usize,
+    /// Count system calls, too.
+    pub syscalls: bool,
+}
+
+/// A server with its generator.
+struct Pair {
+    server: Running,
+    generator: Remote,
+    /// Resident memory before there was any connection.
+    empty: u64,
+}
+
+/// System calls per request.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Calls {
+    /// How many.
+    pub per_request: f64,
+    /// How they were counted.
+    pub method: Method,
+}
+
+/// Everything about one server in one table.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcome {
+    /// The server.
+    pub name: &'static str,
+    /// CPU per request relative to the floor. The floor itself has none.
+    pub cpu_ratio: Option<Spread>,
+    /// Requests per second relative to the floor: the median.
+    pub rate_ratio: Option<f64>,
+    /// CPU per request, in microseconds: the median over the slices.
+    pub cpu_per_request_us: f64,
+    /// Requests per second: the median.
+    pub requests_per_second: f64,
+    /// The median of each slice's median latency, in nanoseconds.
+    pub p50_ns: f64,
+    /// Of its 99th percentile.
+    pub p99_ns: f64,
+    /// Of its 99.9th percentile.
+    pub p999_ns: f64,
+    /// The generator's share of its core.
+    pub generator_utilisation: f64,
+    /// System calls per request, if they could be counted.
+    pub syscalls: Option<Calls>,
+    /// Resident memory with all connections open and used.
+    pub resident_bytes: Option<u64>,
+    /// The part of it that came with each connection.
+    pub resident_per_connection: Option<f64>,
+    /// Errors in all slices.
+    pub errors: u64,
+    /// Slices dropped because their neighbours differed or something failed.
+    pub dropped: usize,
+    /// The slices themselves. For the floor, the neighbours of the others.
+    pub slices: Vec<Bracketed>,
+}
+
+impl Table {
+    /// How long measuring takes, about.
+    pub fn length(&self, contenders: usize) -> Duration {
+        let slices = self.rounds * (2 * contenders + 1);
+        (self.slice + self.lead()) * slices as u32
+    }
+
+    /// Unmeasured load before each slice: it fills the caches with this server's data, for the
+    /// floor and for the others alike.
+    fn lead(&self) -> Duration {
+        (self.slice / 5).max(Duration::from_millis(30))
+    }
+
+    /// Measures. `stop` ends it early, with the rounds so far.
+    pub fn run(
+        &self,
+        contenders: &[Contender],
+        seed: u64,
+        stop: &AtomicBool,
+        progress: &mut Progress,
+    ) -> Result<Vec<Outcome>, Failure> {
+        let mut floor = self.start(&FLOOR)?;
+        let mut others = contenders
+            .iter()
+            .map(|contender| self.start(contender))
+            .collect::<Result<Vec<Pair>, Failure>>()?;
+        let mut slices: Vec<Vec<Bracketed>> = vec![Vec::new(); others.len()];
+        let mut floors: Vec<Measured> = Vec::new();
+        let mut shuffle = Shuffle::new(seed);
+        for round in 1..=self.rounds {
+            let mut before = self.load(&mut floor)?;
+            for index in shuffle.order(others.len()) {
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                progress.show(|| {
+                    let name = others[index].server.contender.name;
+                    format!(
+                        "{} connections, round {round}/{}: {name}",
+                        self.conns, self.rounds
+                    )
+                });
+                let slice = self.load(&mut others[index])?;
+                let after = self.load(&mut floor)?;
+                floors.push(before.clone());
+                slices[index].push(Bracketed {
+                    before,
+                    slice,
+                    after: after.clone(),
+                });
+                before = after;
+            }
+            floors.push(before);
+        }
+        let mut outcomes = vec![self.outcome(&mut floor, &floors, Vec::new(), stop)];
+        for (pair, slices) in others.iter_mut().zip(slices) {
+            let own: Vec<Measured> = slices.iter().map(|slice| slice.slice.clone()).collect();
+            outcomes.push(self.outcome(pair, &own, slices, stop));
+        }
+        Ok(outcomes)
+    }
+
+    fn start(&self, contender: &Contender) -> Result<Pair, Failure> {
+        let buffer = self.size.max(4096);
+        let server = contender.start(self.workload.service, self.server_core, buffer)?;
+        let empty = process::resident_bytes(server.process.pid()).unwrap_or(0);
+        let plan = self.workload.plan(server.addr, self.conns, self.size);
+        let task = Task {
+            plan,
+            server: server.process.pid(),
+        };
+        let generator = Remote::start(&task, self.generator_core)?;
+        Ok(Pair {
+            server,
+            generator,
+            empty,
+        })
+    }
+
+    fn load(&self, pair: &mut Pair) -> Result<Measured, Failure> {
+        pair.generator.run(Slice {
+            lead: self.lead(),
+            window: self.slice,
+        })
+    }
+
+    fn outcome(
+        &self,
+        pair: &mut Pair,
+        own: &[Measured],
+        slices: Vec<Bracketed>,
+        stop: &AtomicBool,
+    ) -> Outcome {
+        let over = |figure: fn(&Measured) -> f64| median(own.iter().map(figure));
+        let (cpu_ratio, dropped) = judge(&slices);
+        let rates: Vec<f64> = slices.iter().filter_map(Bracketed::rate_ratio).collect();
+        let pid = pair.server.process.pid();
+        let resident = process::resident_bytes(pid);
+        let count = self.syscalls && !stop.load(Ordering::Relaxed);
+        Outcome {
+            name: pair.server.contender.name,
+            cpu_ratio,
+            rate_ratio: (!rates.is_empty()).then(|| median(rates)),
+            cpu_per_request_us: over(|slice| slice.cpu_per_request().unwrap_or(0.0)),
+            requests_per_second: over(|slice| slice.requests as f64 / slice.seconds),
+            p50_ns: over(|slice| slice.latency_ns.p50 as f64),
+            p99_ns: over(|slice| slice.latency_ns.p99 as f64),
+            p999_ns: over(|slice| slice.latency_ns.p999 as f64),
+            generator_utilisation: over(|slice| slice.utilisation),
+            syscalls: if count {
+                self.syscalls_of(pid, &mut pair.generator)
+            } else {
+                None
+            },
+            resident_bytes: resident,
+            resident_per_connection: resident
+                .map(|bytes| bytes.saturating_sub(pair.empty) as f64 / self.conns as f64),
+            errors: own.iter().map(|slice| slice.errors).sum(),
+            dropped,
+            slices,
+        }
+    }
+
+    fn syscalls_of(&self, pid: u32, generator: &mut Remote) -> Option<Calls> {
+        let slice = Slice {
+            lead: Duration::ZERO,
+            window: self.slice,
+        };
+        let (method, calls, measured) = syscalls::count(pid, || generator.run(slice))?;
+        let requests = measured.ok()?.all_requests;
+        (requests > 0).then(|| Calls {
+            per_request: calls as f64 / requests as f64,
+            method,
+        })
+    }
+}

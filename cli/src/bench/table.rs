@@ -1,0 +1,267 @@
+//! A table as text, and what it says in words.
+
+use super::run::{Outcome, Table};
+use super::syscalls::Method;
+use crate::load::report::SATURATED;
+use crate::output;
+use crate::units::{bytes, grouped, time};
+
+/// Differences smaller than this are never called anything but even.
+const LEAST: f64 = 0.01;
+
+/// How a server's CPU per request compares.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Verdict {
+    /// Less, beyond the noise.
+    Less,
+    /// Not to be told apart.
+    Even,
+    /// More, beyond the noise.
+    More,
+}
+
+/// What the floor's second row says about the run: its distance from 1.00, or how far its median
+/// may be off, whichever is more.
+pub fn noise(outcomes: &[Outcome]) -> f64 {
+    let again = outcomes
+        .iter()
+        .find(|outcome| outcome.name == "floor-again");
+    let ratio = again.and_then(|outcome| outcome.cpu_ratio);
+    ratio.map_or(LEAST, |ratio| {
+        (ratio.median - 1.0).abs().max(ratio.notch()).max(LEAST)
+    })
+}
+
+/// Whether a server differs from the floor by more than the noise of the run and of its own row.
+pub fn verdict(outcome: &Outcome, noise: f64) -> Verdict {
+    match outcome.cpu_ratio {
+        Some(ratio) if ratio.median > 1.0 + noise.max(ratio.notch()) => Verdict::More,
+        Some(ratio) if ratio.median < 1.0 - noise.max(ratio.notch()) => Verdict::Less,
+        _ => Verdict::Even,
+    }
+}
+
+/// The table as text.
+pub fn text(table: &Table, outcomes: &[Outcome]) -> String {
+    let noise = noise(outcomes);
+    let heads = [
+        "server",
+        "CPU us",
+        "ratio",
+        "IQR",
+        "against floor",
+        "req/s",
+        "p50",
+        "p99",
+        "p99.9",
+        "calls",
+        "RSS/conn",
+        "gen",
+        "kept",
+    ];
+    let mut rows = vec![heads.map(String::from).to_vec()];
+    rows.extend(
+        outcomes
+            .iter()
+            .map(|outcome| row(outcome, table.conns, noise)),
+    );
+    let mut text = format!("\n{}\n", title(table));
+    text += &output::table(&rows);
+    for note in notes(outcomes) {
+        text += &format!("  {note}\n");
+    }
+    text
+}
+
+fn title(table: &Table) -> String {
+    let workload = table.workload;
+    let size = match workload.service {
+        super::workload::Service::Echo => format!(", {} bytes", grouped(table.size as u64)),
+        super::workload::Service::Http => String::new(),
+    };
+    let conns = grouped(table.conns as u64);
+    format!(
+        "{} ({}){size}, {conns} connections",
+        workload.name, workload.about
+    )
+}
+
+fn row(outcome: &Outcome, conns: usize, noise: f64) -> Vec<String> {
+    let (ratio, range, words) = match outcome.cpu_ratio {
+        Some(ratio) => {
+            let words = match verdict(outcome, noise) {
+                Verdict::More => format!("LOSES {:.0} %", (ratio.median - 1.0) * 100.0),
+                Verdict::Even => "even".into(),
+                Verdict::Less => format!("wins {:.0} %", (1.0 - ratio.median) * 100.0),
+            };
+            (
+                format!("{:.3}", ratio.median),
+                format!("{:.3}", ratio.range()),
+                words,
+            )
+        }
+        None if outcome.name == super::contender::FLOOR.name => {
+            ("1.000".into(), "-".into(), "is the floor".into())
+        }
+        None => ("-".into(), "-".into(), "no quiet slice".into()),
+    };
+    let calls = match outcome.syscalls {
+        Some(calls) if calls.method == Method::Strace => format!("~{:.2}", calls.per_request),
+        Some(calls) => format!("{:.2}", calls.per_request),
+        None => "n/a".into(),
+    };
+    let busy = outcome.generator_utilisation;
+    let full = if busy >= SATURATED { "!" } else { "" };
+    // Over few connections it would be the price of starting, not of a connection.
+    let memory = match outcome.resident_per_connection {
+        Some(each) if conns >= 100 => bytes(each as u64),
+        _ => "-".into(),
+    };
+    let kept = match outcome.cpu_ratio {
+        Some(ratio) => format!("{}/{}", ratio.count, ratio.count + outcome.dropped),
+        None => "-".into(),
+    };
+    vec![
+        outcome.name.into(),
+        format!("{:.2}", outcome.cpu_per_request_us),
+        ratio,
+        range,
+        words,
+        grouped(outcome.requests_per_second.round() as u64),
+        time(outcome.p50_ns as u64),
+        time(outcome.p99_ns as u64),
+        time(outcome.p999_ns as u64),
+        calls,
+        memory,
+        format!("{full}{:.0} %", busy * 100.0),
+        kept,
+    ]
+}
+
+/// What the figures do not say by themselves.
+fn notes(outcomes: &[Outcome]) -> Vec<String> {
+    let mut notes = Vec::new();
+    notes.push(format!(
+        "noise of this run: {:.3} (floor-again against floor)",
+        noise(outcomes)
+    ));
+    if let Some(own) = outcomes.iter().find(|outcome| outcome.name == "gopark") {
+        notes.extend(
+            outcomes
+                .iter()
+                .filter_map(|other| against(own, other, noise(outcomes))),
+        );
+    }
+    if outcomes
+        .iter()
+        .any(|outcome| outcome.generator_utilisation >= SATURATED)
+    {
+        notes.push(
+            "gen marked '!': the generator was the limit, so read CPU per request and not req/s"
+                .into(),
+        );
+    }
+    let errors: u64 = outcomes.iter().map(|outcome| outcome.errors).sum();
+    if errors > 0 {
+        notes.push(format!(
+            "{} errors; slices with errors were dropped",
+            grouped(errors)
+        ));
+    }
+    let methods = || {
+        outcomes
+            .iter()
+            .filter_map(|outcome| outcome.syscalls)
+            .map(|c| c.method)
+    };
+    if methods().any(|method| method == Method::Strace) {
+        notes.push(
+            "calls marked '~' are strace's: it slows the server, and reads in vain vanish".into(),
+        );
+    }
+    notes
+}
+
+/// gopark beside another server, both being known relative to the floor.
+fn against(own: &Outcome, other: &Outcome, noise: f64) -> Option<String> {
+    if other.name == own.name || other.name.starts_with("floor") {
+        return None;
+    }
+    let (own, ratio) = (own.cpu_ratio?, other.cpu_ratio?);
+    let share = own.median / ratio.median;
+    let doubt = noise.max(own.notch()).max(ratio.notch());
+    let word = match share - 1.0 {
+        more if more > doubt => "LOSES",
+        more if more < -doubt => "wins",
+        _ => "even",
+    };
+    Some(format!(
+        "gopark uses {share:.2} of the CPU of {}: {word}",
+        other.name
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::stats::Spread;
+    use super::*;
+
+    fn outcome(name: &'static str, low: f64, median: f64, high: f64) -> Outcome {
+        Outcome {
+            name,
+            cpu_ratio: Some(Spread {
+                low,
+                median,
+                high,
+                count: 12,
+            }),
+            rate_ratio: None,
+            cpu_per_request_us: 5.0,
+            requests_per_second: 1e5,
+            p50_ns: 1e5,
+            p99_ns: 2e5,
+            p999_ns: 3e5,
+            generator_utilisation: 0.5,
+            syscalls: None,
+            resident_bytes: None,
+            resident_per_connection: None,
+            errors: 0,
+            dropped: 0,
+            slices: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_difference_counts_when_it_is_larger_than_the_noise() {
+        let noise = noise(&[outcome("floor-again", 1.01, 1.02, 1.03)]);
+        assert!((noise - 0.02).abs() < 1e-9);
+        for (low, median, high, expected) in [
+            (1.02, 1.04, 1.06, Verdict::More),
+            (0.96, 1.04, 1.12, Verdict::Even),
+            (1.00, 1.01, 1.02, Verdict::Even),
+            (0.93, 0.95, 0.97, Verdict::Less),
+            (0.86, 0.95, 1.01, Verdict::Even),
+        ] {
+            assert_eq!(
+                verdict(&outcome("x", low, median, high), noise),
+                expected,
+                "{median}"
+            );
+        }
+    }
+
+    #[test]
+    fn losses_are_marked_as_plainly_as_wins() {
+        let noise = 0.01;
+        let words = |ratio: f64| row(&outcome("x", ratio, ratio, ratio), 1, noise)[4].clone();
+        assert_eq!(words(1.08), "LOSES 8 %");
+        assert_eq!(words(0.92), "wins 8 %");
+        assert_eq!(words(1.005), "even");
+        let (own, other) = (
+            outcome("gopark", 1.0, 1.05, 1.1),
+            outcome("tokio-ct", 1.0, 1.0, 1.0),
+        );
+        let said = against(&own, &other, noise).unwrap();
+        assert_eq!(said, "gopark uses 1.05 of the CPU of tokio-ct: LOSES");
+    }
+}

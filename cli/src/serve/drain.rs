@@ -1,0 +1,80 @@
+//! Stopping without cutting anybody off in the middle of a request.
+//!
+//! A stop sets the flag first and then gives every connection a short read deadline; a connection
+//! that sets a deadline looks at the flag afterwards. So one of the two always comes last, and a
+//! connection never waits longer than it should.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::standin as gopark;
+use gopark::net::TcpConn;
+
+/// How long a connection may go on reading after a stop: enough for what is already on its way.
+const LAST_READ: Duration = Duration::from_millis(100);
+
+/// The live connections of a server.
+#[derive(Debug, Default)]
+pub struct Connections {
+    stopping: AtomicBool,
+    next: AtomicU64,
+    live: Mutex<HashMap<u64, TcpConn>>,
+}
+
+impl Connections {
+    /// Notes a connection until [`Connections::leave`] is called with the number returned.
+    pub fn enter(&self, conn: &TcpConn) -> u64 {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        self.lock().insert(number, conn.clone());
+        number
+    }
+
+    /// Forgets a connection.
+    pub fn leave(&self, number: u64) {
+        self.lock().remove(&number);
+    }
+
+    /// The server is stopping: answer what has been asked, and ask for nothing more.
+    pub fn stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+
+    /// Sets the time until which `conn` may wait for data.
+    pub fn wait_until(&self, conn: &TcpConn, deadline: Option<Instant>) -> io::Result<()> {
+        conn.set_read_deadline(deadline)?;
+        if self.stopping() {
+            conn.set_read_deadline(Some(Instant::now() + LAST_READ))?;
+        }
+        Ok(())
+    }
+
+    /// Begins the stop. May be called from any thread.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        let deadline = Some(Instant::now() + LAST_READ);
+        for conn in self.lock().values() {
+            // Only a connection that is already closed refuses, and that one needs no deadline.
+            let _ = conn.set_read_deadline(deadline);
+        }
+    }
+
+    /// Waits until the last connection has left, at most for `patience`. Gives how many are left.
+    pub fn drain(&self, patience: Duration) -> usize {
+        let until = Instant::now() + patience;
+        loop {
+            let left = self.lock().len();
+            if left == 0 || Instant::now() >= until {
+                return left;
+            }
+            gopark::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u64, TcpConn>> {
+        // The map is whole between any two of the calls above.
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

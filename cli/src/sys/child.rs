@@ -1,0 +1,73 @@
+//! Child processes that do not outlive us.
+
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use super::{affinity, signals};
+
+/// A child process that ends when this value is dropped, or when this process dies.
+#[derive(Debug)]
+pub struct Kept {
+    /// The process itself, for its pipes.
+    pub child: Child,
+}
+
+/// Starts `command` in a process group of its own, so that Ctrl-C in the terminal reaches only
+/// us, and pinned to `core` if one is given. It starts with no signal blocked, whatever we
+/// block.
+pub fn start(command: &mut Command, core: Option<usize>) -> io::Result<Kept> {
+    let parent = std::process::id();
+    let before_exec = move || {
+        // SAFETY: prctl with PR_SET_PDEATHSIG takes a signal number and touches no memory.
+        unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+        // SAFETY: getppid takes no arguments and cannot fail.
+        if unsafe { libc::getppid() } as u32 != parent {
+            // We died between fork and prctl, so the signal will never come.
+            return Err(io::Error::from_raw_os_error(libc::ESRCH));
+        }
+        signals::unblock_all()?;
+        core.map_or(Ok(()), affinity::pin)
+    };
+    command.process_group(0);
+    // SAFETY: the closure runs between fork and exec. It makes system calls, builds its
+    // errors from numbers without allocating, and takes no lock.
+    unsafe { command.pre_exec(before_exec) };
+    Ok(Kept {
+        child: command.spawn()?,
+    })
+}
+
+impl Kept {
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Asks the process to end with `signal`, and kills it when it has not ended after `patience`.
+    pub fn end(&mut self, signal: i32, patience: Duration) {
+        if matches!(self.child.try_wait(), Ok(Some(_))) {
+            return;
+        }
+        // SAFETY: kill touches no memory. The child has not been waited for, so the number is
+        // still its own.
+        unsafe { libc::kill(self.child.id() as i32, signal) };
+        let until = Instant::now() + patience;
+        while Instant::now() < until {
+            if matches!(self.child.try_wait(), Ok(Some(_))) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        // Both fail only for a process that is already gone, which is what we want.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.end(libc::SIGKILL, Duration::from_secs(5));
+    }
+}

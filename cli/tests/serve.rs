@@ -1,0 +1,243 @@
+//! The servers on gopark: their answers, their deadlines, and how they stop.
+#![cfg(feature = "standin")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// Far longer than anything here takes, even on a machine that is busy with other things.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+struct Server {
+    process: Child,
+    addr: SocketAddr,
+}
+
+impl Server {
+    fn start(arguments: &[&str]) -> Server {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gopark"));
+        command
+            .arg("serve")
+            .args(arguments)
+            .args(["--addr", "127.0.0.1:0"]);
+        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.as_mut().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let addr = line.split_whitespace().nth(2).unwrap().parse().unwrap();
+        Server { process, addr }
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.addr).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+    }
+
+    /// Sends all of `request`, and gives everything until the server closes.
+    fn ask(&self, request: &str) -> String {
+        let mut stream = self.connect();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.process.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args([name, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+
+    /// The exit code, once the process has ended.
+    fn exit_code(&mut self) -> Option<i32> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.process.try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(Instant::now() < until, "the server did not end");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already, as the test wanted.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn load(addr: SocketAddr, extra: &[&str]) -> serde_json::Value {
+    let Output {
+        stdout,
+        stderr,
+        status,
+    } = Command::new(env!("CARGO_BIN_EXE_gopark"))
+        .args([
+            "load",
+            "--addr",
+            &addr.to_string(),
+            "--time",
+            "300ms",
+            "--json",
+            "--quiet",
+        ])
+        .args(extra)
+        .output()
+        .unwrap();
+    assert!(status.success(), "{}", String::from_utf8_lossy(&stderr));
+    serde_json::from_slice(&stdout).unwrap()
+}
+
+#[test]
+fn echo_and_http_serve_a_load_without_errors() {
+    let echo = Server::start(&["echo"]);
+    let http = Server::start(&["http", "--workers", "2"]);
+    for (server, extra) in [
+        (&echo, &["--conns", "50"][..]),
+        (&echo, &["--size", "100k", "--conns", "4"]),
+        (&echo, &["--requests-per-conn", "1"]),
+        (&http, &["--http"]),
+        (&http, &["--http", "--pipeline", "16"]),
+        (&http, &["--http", "--requests-per-conn", "1"]),
+    ] {
+        let report = load(server.addr, extra);
+        assert_eq!(report["errors"], 0, "{extra:?}: {report}");
+        assert!(
+            report["requests"].as_u64() > Some(20),
+            "{extra:?}: {report}"
+        );
+    }
+}
+
+#[test]
+fn discard_reads_everything_and_answers_nothing() {
+    let server = Server::start(&["discard"]);
+    let mut stream = server.connect();
+    stream.write_all(&vec![b'x'; 10 << 20]).unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    assert!(answer.is_empty());
+}
+
+#[test]
+fn http_refuses_with_the_status_that_fits() {
+    let server = Server::start(&["http"]);
+    let large = format!(
+        "GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n",
+        "x".repeat(17_000)
+    );
+    for (request, status) in [
+        ("nonsense\r\n\r\n", "400 Bad Request"),
+        (&large, "431 Request Header Fields Too Large"),
+        (
+            "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999\r\n\r\n",
+            "413 Content Too Large",
+        ),
+        ("GET /x HTTP/1.0\r\n\r\n", "404 Not Found"),
+        ("PUT / HTTP/1.0\r\n\r\n", "405 Method Not Allowed"),
+    ] {
+        let answer = server.ask(request);
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}\r\n")),
+            "{answer}"
+        );
+        assert!(answer.contains("\r\nConnection: close\r\n"), "{answer}");
+    }
+}
+
+#[test]
+fn stats_are_json() {
+    let server = Server::start(&["http"]);
+    let answer = server.ask("GET /stats HTTP/1.0\r\n\r\n");
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains("Content-Type: application/json"), "{head}");
+    assert!(
+        serde_json::from_str::<serde_json::Value>(body)
+            .unwrap()
+            .is_object()
+    );
+}
+
+#[test]
+fn a_slow_request_gets_408_and_an_idle_connection_is_closed_without_a_word() {
+    let server = Server::start(&[
+        "http",
+        "--request-timeout",
+        "200ms",
+        "--idle-timeout",
+        "200ms",
+    ]);
+    let begun = Instant::now();
+    let answer = server.ask("GET / HTTP/1.1\r\nHost:");
+    assert!(
+        answer.starts_with("HTTP/1.1 408 Request Timeout\r\n"),
+        "{answer}"
+    );
+    assert_eq!(server.ask(""), "");
+    assert!(begun.elapsed() >= Duration::from_millis(400));
+}
+
+#[test]
+fn a_signal_stops_the_server_with_exit_code_0_and_idle_connections_end() {
+    for signal in ["-INT", "-TERM"] {
+        for service in ["echo", "http"] {
+            let mut server = Server::start(&[service]);
+            let mut idle = server.connect();
+            let mut busy = server.connect();
+            busy.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                .unwrap();
+            let mut first = [0];
+            busy.read_exact(&mut first).unwrap();
+            server.signal(signal);
+            assert_eq!(idle.read(&mut [0; 10]).unwrap(), 0, "{service} {signal}");
+            assert_eq!(server.exit_code(), Some(0), "{service} {signal}");
+        }
+    }
+}
+
+#[test]
+fn a_second_signal_ends_the_server_at_once() {
+    // A drain that would take an hour, and a connection on which the server cannot write.
+    let mut server = Server::start(&["echo", "--drain", "1h"]);
+    let mut stuck = server.connect();
+    stuck
+        .set_write_timeout(Some(Duration::from_millis(200)))
+        .unwrap();
+    while stuck.write(&[0; 1 << 16]).is_ok() {}
+    server.signal("-INT");
+    // Both may be pending together; the lower number is then taken first.
+    server.signal("-TERM");
+    assert_eq!(server.exit_code(), Some(128 + 15));
+}
+
+#[test]
+fn an_address_in_use_is_told_in_one_line() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_gopark"))
+        .args([
+            "serve",
+            "echo",
+            "--addr",
+            &taken.local_addr().unwrap().to_string(),
+        ])
+        .output()
+        .unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        error.lines().count() == 1 && error.contains("address in use"),
+        "{error}"
+    );
+}
