@@ -90,6 +90,8 @@ impl<T> Ring<T> {
     /// Takes the older half, at least one if there is any. Anybody's.
     pub(crate) fn steal(&self, into: &mut Vec<NonNull<T>>) -> usize {
         loop {
+            // What a lost race has read is somebody else's.
+            into.clear();
             let head = self.head.load(Ordering::Acquire);
             let tail = self.tail.load(Ordering::Acquire);
             let there = tail.wrapping_sub(head);
@@ -100,7 +102,6 @@ impl<T> Ring<T> {
                 continue; // head moved between the two reads
             }
             let n = there - there / 2;
-            into.clear();
             for i in 0..n {
                 let item = self.place(head.wrapping_add(i)).load(Ordering::Relaxed);
                 into.extend(NonNull::new(item));

@@ -90,6 +90,11 @@ impl<T> JoinHandle<T> {
         self.header().is_done()
     }
 
+    /// The task, as others see it: to unpark it, for its name.
+    pub fn task(&self) -> super::Task {
+        super::Task::of(self.header())
+    }
+
     /// The task's number.
     pub fn id(&self) -> u64 {
         self.header().attributes.id

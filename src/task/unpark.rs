@@ -1,5 +1,6 @@
 //! Parking a task and making it ready again, by hand.
 
+use super::header::Header;
 use crate::sched::worker;
 use netpoll::{Reason, Slot};
 use std::fmt;
@@ -63,21 +64,26 @@ impl Task {
     }
 }
 
+impl Task {
+    /// What others hold on to, of the task with this header.
+    pub(super) fn of(header: &Header) -> Task {
+        let attributes = &header.attributes;
+        let make = || {
+            let name = attributes.name.clone();
+            Arc::new(Unparker {
+                slot: Slot::new(),
+                id: attributes.id,
+                name,
+            })
+        };
+        Task(header.unparker.get_or_init(make).clone())
+    }
+}
+
 /// The calling task, or the calling plain thread.
 pub fn current() -> Task {
     match worker::current().and_then(|w| w.running()) {
-        Some(task) => {
-            let attributes = &task.attributes;
-            let make = || {
-                let name = attributes.name.clone();
-                Arc::new(Unparker {
-                    slot: Slot::new(),
-                    id: attributes.id,
-                    name,
-                })
-            };
-            Task(task.unparker.get_or_init(make).clone())
-        }
+        Some(task) => Task::of(task),
         None => OF_THREAD.with(|mine| {
             let make = || {
                 let name = std::thread::current().name().map(Arc::from);
