@@ -240,6 +240,8 @@ fn a_readv_of_more_buffers_than_one_call_takes_does_not_pass_for_short() {
     a.set_deadline(&[Mode::Read], after(BOUND)).unwrap();
     b.write(&[1; 2000]).unwrap();
     until("all of it is there", || a.peek(&mut [0; 2000]) == Ok(2000));
+    // Their edge is consumed: a wait from here on would be for ever.
+    park::with_current(|p| p.poller().poll(Some(Duration::ZERO))).unwrap();
     let mut bytes = [0u8; 2000];
     let mut bufs: Vec<_> = bytes.chunks_mut(1).map(IoSliceMut::new).collect();
     assert_eq!(a.readv(&mut bufs), Ok(1024));
@@ -286,4 +288,37 @@ fn waiting_for_readability_takes_nothing_and_never_sleeps_on_bytes() {
         b.write(b"xy").unwrap();
     }
     assert_eq!(waiter.join(), Ok(()));
+}
+
+/// A read stops at the mark: short, with more behind it, and all of it told of by one event that is
+/// consumed already.
+#[test]
+fn a_short_read_that_stopped_at_the_urgent_mark_is_not_believed() {
+    let (a, mut peer) = std_tcp_pair();
+    let a = Fd::new(a.into(), Kind::TCP).unwrap();
+    a.set_deadline(&[Mode::Read], after(Duration::from_millis(1)))
+        .unwrap();
+    assert_eq!(
+        a.read(&mut [0; 8]),
+        Err(Error::Timeout),
+        "now it is registered"
+    );
+    peer.write_all(b"abc").unwrap();
+    urgent(&peer);
+    peer.write_all(b"def").unwrap();
+    until("all of it is there", || {
+        let mut n = 0i32;
+        // SAFETY: FIONREAD writes one `i32`.
+        a.with(|fd| unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONREAD, &mut n) })
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(5));
+        n >= 3
+    });
+    park::with_current(|p| p.poller().poll(Some(Duration::ZERO))).unwrap();
+    a.set_deadline(&[Mode::Read], after(BOUND)).unwrap();
+    let mut buf = [0; 16];
+    assert_eq!(a.read(&mut buf), Ok(3));
+    assert_eq!(&buf[..3], b"abc");
+    assert_eq!(a.read(&mut buf), Ok(3));
+    assert_eq!(&buf[..3], b"def");
 }
