@@ -7,27 +7,51 @@
 //! nc 127.0.0.1 7000
 //! ```
 
-use netpoll::{Error, Fd, Kind, Mode};
+use netpoll::{Error, Fd, Kind, Mode, SockAddr};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 /// A client that says nothing for this long is sent away.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn main() -> std::io::Result<()> {
+/// The longest rest after an accept that failed.
+const LONGEST_REST: Duration = Duration::from_secs(1);
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     let addr = std::env::args()
         .nth(1)
         .unwrap_or_else(|| "127.0.0.1:7000".into());
     let listener = TcpListener::bind(&addr)?;
     println!("echoing on {}", listener.local_addr()?);
     let listener = Fd::new(listener.into(), Kind::STREAM)?;
+    let mut rest = Duration::ZERO;
     loop {
-        let (conn, peer) = listener.accept()?;
+        let (conn, peer) = match listener.accept() {
+            Ok(accepted) => accepted,
+            Err(Error::Closing) => return Ok(()),
+            Err(err) => {
+                // Too many open files, most likely, and the connection is still in the queue.
+                // Asking again at once would only burn the processor; the server stays.
+                rest = (rest * 2).clamp(Duration::from_millis(5), LONGEST_REST);
+                eprintln!("accept: {err}; next try in {rest:?}");
+                std::thread::sleep(rest);
+                continue;
+            }
+        };
+        rest = Duration::ZERO;
         let conn = Fd::from_nonblocking(conn, Kind::TCP);
-        std::thread::spawn(move || match echo(&conn) {
-            Ok(bytes) => println!("{peer:?}: {bytes} bytes, then end of stream"),
-            Err(err) => println!("{peer:?}: {err}"),
-        });
+        let serve = std::thread::Builder::new().spawn(move || serve(&conn, &peer));
+        if let Err(err) = serve {
+            // The connection is closed with the closure that owned it.
+            eprintln!("no thread for {peer:?}: {err}");
+        }
+    }
+}
+
+fn serve(conn: &Fd, peer: &SockAddr) {
+    match echo(conn) {
+        Ok(bytes) => println!("{peer:?}: {bytes} bytes, then end of stream"),
+        Err(err) => println!("{peer:?}: {err}"),
     }
 }
 

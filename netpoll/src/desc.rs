@@ -192,14 +192,14 @@ impl PollDesc {
 
     /// Forgets a readiness noted earlier: the caller is about to look for itself.
     #[inline]
-    pub(crate) fn reset(&self, mode: Mode) {
+    pub fn reset(&self, mode: Mode) {
         self.side(mode).slot.reset();
     }
 
     /// Has no event come for this direction since the last [`PollDesc::prepare`], and could a short
     /// read therefore be believed?
     #[inline]
-    pub(crate) fn is_quiet(&self, mode: Mode) -> bool {
+    pub fn is_quiet(&self, mode: Mode) -> bool {
         self.facts.load(SeqCst) & NO_SKIP == 0 && !self.side(mode).slot.is_ready()
     }
 
@@ -222,17 +222,30 @@ impl PollDesc {
         let side = self.side(mode);
         loop {
             park.may_park()?;
+            if self.facts.load(SeqCst) & self.ends(mode) != 0 {
+                self.check(mode)?;
+            }
             if self.home(mode) != reactor.id() {
                 reactor.register(fd, self, mode)?;
             }
             let ready = side.slot.block(park, why, || {
                 self.arm(mode, reactor);
-                self.home(mode) == reactor.id() && self.facts.load(SeqCst) & CLOSING == 0
+                self.home(mode) == reactor.id() && self.facts.load(SeqCst) & self.ends(mode) == 0
             });
             if ready {
                 return Ok(());
             }
             self.check(mode)?;
+        }
+    }
+
+    /// The facts with which no wait in this direction may begin. An error event that came with the
+    /// readiness just consumed is among them: its edge is gone, and no other may come.
+    #[inline]
+    fn ends(&self, mode: Mode) -> u32 {
+        match mode {
+            Mode::Read => CLOSING | EVENT_ERR,
+            Mode::Write => CLOSING,
         }
     }
 
@@ -366,6 +379,7 @@ impl PollDesc {
     }
 
     /// Is a timer armed on `poller` for this direction?
+    #[cfg(not(loom))]
     pub(crate) fn is_armed_by(&self, mode: Mode, poller: u32) -> bool {
         let side = self.side(mode);
         side.armed_by.load(Relaxed) == poller && side.armed.load(Relaxed) != UNARMED

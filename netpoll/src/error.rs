@@ -33,6 +33,7 @@ pub enum Error {
 
 impl Error {
     /// The error of the system call that just failed on this thread.
+    #[cfg(not(loom))]
     #[inline]
     pub(crate) fn last(call: &'static str) -> Error {
         Error::Sys {
@@ -51,10 +52,21 @@ impl Error {
 }
 
 /// The thread's `errno`. Read at once after the call: a park in between lets other code run.
+#[cfg(not(loom))]
 #[inline]
 pub(crate) fn errno() -> i32 {
     // SAFETY: returns the address of this thread's errno, always valid.
     unsafe { *libc::__errno_location() }
+}
+
+/// What the C library says about an error number, in Go's lower case.
+fn describe(errno: i32) -> String {
+    let mut text = io::Error::from_raw_os_error(errno).to_string();
+    if let Some(at) = text.rfind(" (os error ") {
+        text.truncate(at);
+    }
+    text.make_ascii_lowercase();
+    text
 }
 
 impl fmt::Display for Error {
@@ -64,9 +76,7 @@ impl fmt::Display for Error {
             Error::Timeout => f.write_str("i/o timeout"),
             Error::NotPollable => f.write_str("not pollable"),
             Error::NoDeadline => f.write_str("file type does not support deadline"),
-            Error::Sys { call, errno } => {
-                write!(f, "{call}: {}", io::Error::from_raw_os_error(*errno))
-            }
+            Error::Sys { call, errno } => write!(f, "{call}: {}", describe(*errno)),
             Error::UnexpectedEof => f.write_str("unexpected EOF"),
             Error::Refused(refusal) => refusal.fmt(f),
         }
@@ -111,3 +121,31 @@ impl fmt::Display for Partial {
 }
 
 impl std::error::Error for Partial {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_system_call_reads_as_in_go() {
+        let text = |call, errno| Error::Sys { call, errno }.to_string();
+        assert_eq!(
+            text("read", libc::ECONNRESET),
+            "read: connection reset by peer"
+        );
+        assert_eq!(text("write", libc::EPIPE), "write: broken pipe");
+        assert_eq!(
+            text("accept4", libc::EMFILE),
+            "accept4: too many open files"
+        );
+        assert_eq!(
+            text("connect", libc::ECONNREFUSED),
+            "connect: connection refused"
+        );
+        let partial = Partial {
+            written: 7,
+            error: Error::Timeout,
+        };
+        assert_eq!(partial.to_string(), "i/o timeout (after 7 bytes)");
+    }
+}

@@ -24,20 +24,36 @@
 pub mod clock;
 #[cfg(loom)]
 pub mod clock {
-    //! Under loom time stands still: deadlines are words that tests choose.
-    /// Always 1000.
+    //! Under loom time stands still until the model moves it.
+    use std::cell::Cell;
+    thread_local! {
+        // Loom runs all threads of a model on one real thread, and models on different ones.
+        static NOW: Cell<u64> = const { Cell::new(1000) };
+    }
+    /// What [`set`] said; 1000 at first.
     pub fn now() -> u64 {
-        1000
+        NOW.get()
+    }
+    /// Sets the clock for every thread of the running model.
+    pub fn set(now: u64) {
+        NOW.set(now);
     }
 }
 pub mod desc;
 pub mod error;
 pub mod fd_mutex;
 pub mod park;
-mod sema;
+#[doc(hidden)]
+pub mod removed;
+#[doc(hidden)]
+pub mod sema;
+#[cfg(loom)]
+mod sequential;
 pub mod slot;
 #[doc(hidden)]
 pub mod sync;
+#[doc(hidden)]
+pub mod wake_state;
 
 #[cfg(not(loom))]
 pub mod fd;

@@ -153,6 +153,16 @@ pub unsafe trait Park {
     /// The poller whose events reach the calling execution: the one that runs when it parks.
     #[cfg(not(loom))]
     fn poller(&self) -> &Poller;
+
+    /// [`Park::poller`], for an execution that may not have one yet and may fail to get it: a plain
+    /// thread makes its own at its first wait.
+    ///
+    /// # Errors
+    /// What the kernel said, most often too many open files.
+    #[cfg(not(loom))]
+    fn try_poller(&self) -> Result<&Poller, crate::error::Error> {
+        Ok(self.poller())
+    }
 }
 
 #[cfg(not(loom))]

@@ -11,13 +11,8 @@
 //! duplicate that outlived it, finds the place empty or its number changed, and is dropped.
 //!
 //! ## Sleeping and waking
-//! | state      | a thread that wakes it              | the poller                                   |
-//! |------------|-------------------------------------|----------------------------------------------|
-//! | `RUNNING`  | moves to `NOTIFIED`, writes nothing | moves to `SLEEPING` before it blocks         |
-//! | `SLEEPING` | moves to `NOTIFIED`, writes eventfd | moves to `RUNNING` when it returns           |
-//! | `NOTIFIED` | leaves it                           | does not block; moves to `RUNNING`           |
-//!
-//! Any number of wake-ups between two sleeps costs at most one system call.
+//! [`WakeState`] has the table. Any number of wake-ups between two sleeps costs at most one system
+//! call.
 //!
 //! ## Time-outs below a millisecond
 //! epoll counts milliseconds and mio rounds up. So a wait is cut to whole milliseconds, and what
@@ -28,27 +23,24 @@
 use crate::clock;
 use crate::desc::{Event, Mode, PollDesc, Reactor};
 use crate::error::Error;
+use crate::removed::Removed;
 use crate::timerfd::TimerFd;
 use crate::timers::{Sleep, Target, Timers};
+use crate::wake_state::WakeState;
 use mio::unix::SourceFd;
 use mio::{Interest, Token};
-use parking_lot::Mutex;
 use slab::Slab;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 const _: () = assert!(
     usize::BITS == 64,
     "a token holds a table index and a sequence number"
 );
-
-const RUNNING: u32 = 0;
-const SLEEPING: u32 = 1;
-const NOTIFIED: u32 = 2;
 
 const WAKER: Token = Token(usize::MAX);
 const TIMERFD: Token = Token(usize::MAX - 1);
@@ -85,6 +77,8 @@ pub struct Poller {
 #[derive(Debug)]
 struct Entry {
     seq: u32,
+    /// Registered for both directions, so that an event with only `ERR` in it means just that.
+    both: bool,
     desc: Arc<PollDesc>,
 }
 
@@ -95,11 +89,10 @@ pub struct PollerHandle(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     id: u32,
-    state: AtomicU32,
+    state: WakeState,
     waker: mio::Waker,
     registry: mio::Registry,
-    removed: Mutex<Vec<(u32, u32)>>,
-    any_removed: AtomicBool,
+    removed: Removed,
     stale_timers: AtomicUsize,
     counters: Counters,
 }
@@ -149,11 +142,10 @@ impl Poller {
         let registry = epoll.registry().try_clone()?;
         let shared = Shared {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-            state: AtomicU32::new(RUNNING),
+            state: WakeState::new(),
             waker,
             registry,
-            removed: Mutex::new(Vec::new()),
-            any_removed: AtomicBool::new(false),
+            removed: Removed::new(),
             stale_timers: AtomicUsize::new(0),
             counters: Counters::default(),
         };
@@ -204,25 +196,20 @@ impl Poller {
         let shared = &*self.handle.0;
         self.forget_removed();
         let timeout = self.until_next_timer(timeout);
-        let mut blocks = timeout != Some(Duration::ZERO);
-        if blocks {
-            blocks = shared
-                .state
-                .compare_exchange(RUNNING, SLEEPING, Ordering::SeqCst, Ordering::SeqCst)
-                .is_ok();
-            if blocks {
-                bump(&shared.counters.sleeps, 1);
-            }
-        }
         bump(&shared.counters.polls, 1);
-        let result = self.wait(if blocks {
-            timeout
+        let result = if timeout == Some(Duration::ZERO) {
+            self.wait(timeout)
         } else {
-            Some(Duration::ZERO)
-        });
-        if timeout != Some(Duration::ZERO) {
-            shared.state.store(RUNNING, Ordering::SeqCst);
-        }
+            let blocks = shared.state.try_sleep();
+            let result = if blocks {
+                bump(&shared.counters.sleeps, 1);
+                self.wait(timeout)
+            } else {
+                self.wait(Some(Duration::ZERO))
+            };
+            shared.state.wake_up();
+            result
+        };
         let count = match result {
             Ok(()) => self.dispatch(),
             Err(err) if err.kind() == io::ErrorKind::Interrupted => 0,
@@ -240,10 +227,12 @@ impl Poller {
             Some(t) if t >= Duration::from_millis(1) => Some(Duration::from_millis(
                 u64::try_from(t.as_millis()).unwrap_or(u64::MAX),
             )),
-            Some(t) => {
-                self.timerfd()?.set(t)?;
-                None
-            }
+            // No timerfd to be had (too many open files): late by less than a millisecond is
+            // better than never.
+            Some(t) => match self.timerfd().and_then(|timerfd| timerfd.set(t)) {
+                Ok(()) => None,
+                Err(_) => Some(Duration::from_millis(1)),
+            },
         };
         let mut events = self.events.borrow_mut();
         self.epoll.borrow_mut().poll(&mut events, timeout)
@@ -289,7 +278,7 @@ impl Poller {
             match descs.get(key) {
                 Some(entry) if entry.seq == seq => {
                     live += 1;
-                    entry.desc.event(meaning(event));
+                    entry.desc.event(meaning(event, entry.both));
                 }
                 _ => stale += 1,
             }
@@ -342,14 +331,10 @@ impl Poller {
     /// Drops the table entries of descriptors that were closed or have moved.
     fn forget_removed(&self) {
         let shared = &*self.handle.0;
-        if !shared.any_removed.load(Ordering::Acquire) {
+        let removed = shared.removed.take();
+        if removed.is_empty() {
             return;
         }
-        let removed = {
-            let mut removed = shared.removed.lock();
-            shared.any_removed.store(false, Ordering::Release);
-            std::mem::take(&mut *removed)
-        };
         let mut descs = self.descs.borrow_mut();
         for (key, seq) in removed {
             if descs.get(key as usize).is_some_and(|e| e.seq == seq) {
@@ -375,6 +360,7 @@ impl Poller {
         let mut descs = self.descs.borrow_mut();
         let key = descs.insert(Entry {
             seq,
+            both: only.is_none(),
             desc: desc.clone(),
         });
         let index = u32::try_from(key).expect("more than 2^32 descriptors");
@@ -387,10 +373,20 @@ impl Poller {
             Some(Mode::Write) => Interest::WRITABLE,
         };
         let shared = &*self.handle.0;
-        if let Err(err) = shared
+        let mut done = shared
             .registry
-            .register(&mut SourceFd(&fd), token, interest)
+            .register(&mut SourceFd(&fd), token, interest);
+        if let Err(err) = &done
+            && err.raw_os_error() == Some(libc::EEXIST)
         {
+            // The same open file under the same number, left behind by a descriptor that was closed
+            // while a duplicate kept the file open, and has now got its number back.
+            let _ = shared.registry.deregister(&mut SourceFd(&fd));
+            done = shared
+                .registry
+                .register(&mut SourceFd(&fd), token, interest);
+        }
+        if let Err(err) = done {
             descs.remove(key);
             return Err(match err.raw_os_error() {
                 Some(libc::EPERM) => Error::NotPollable,
@@ -416,8 +412,11 @@ impl Poller {
 
 /// Translates an event. Read is also how half close, hang-up and errors are learnt of; write is not
 /// told of the peer's half close (`RDHUP`), or a writer that waits for room would spin.
+///
+/// `both`: without `OUT` in the interest, `ERR` alone is what any pending error of a socket looks
+/// like, and says nothing about whether the kernel can tell when to read.
 #[inline]
-fn meaning(event: &mio::event::Event) -> Event {
+fn meaning(event: &mio::event::Event, both: bool) -> Event {
     let (error, urgent) = (event.is_error(), event.is_priority());
     let (readable, read_closed) = (event.is_readable(), event.is_read_closed());
     // mio counts HUP, and ERR beside OUT or alone, as "write closed".
@@ -425,7 +424,7 @@ fn meaning(event: &mio::event::Event) -> Event {
     Event {
         readable: readable || read_closed || error || urgent,
         writable: writable || error,
-        only_error: error && !readable && !read_closed && !event.is_writable(),
+        only_error: both && error && !readable && !read_closed && !urgent && !event.is_writable(),
         no_skip: read_closed || error || urgent,
     }
 }
@@ -467,7 +466,7 @@ impl PollerHandle {
     ///
     /// Go: `runtime.netpollBreak`.
     pub fn wake(&self) {
-        if self.0.state.swap(NOTIFIED, Ordering::SeqCst) == SLEEPING {
+        if self.0.state.notify() {
             self.0.counters.wakes.fetch_add(1, Ordering::Relaxed);
             if let Err(err) = self.0.waker.wake() {
                 // An eventfd write fails only if the descriptor is not one.
@@ -479,7 +478,7 @@ impl PollerHandle {
     /// Is the poller asleep right now? By the time the answer is used it may not be.
     #[inline]
     pub fn is_sleeping(&self) -> bool {
-        self.0.state.load(Ordering::Relaxed) == SLEEPING
+        self.0.state.is_sleeping()
     }
 
     /// What the poller has done so far.
@@ -499,8 +498,123 @@ impl PollerHandle {
             // The poller may be gone with its thread, and its epoll with it: nothing to undo then.
             let _ = self.0.registry.deregister(&mut SourceFd(&fd));
         }
-        let mut removed = self.0.removed.lock();
-        removed.push((key, seq));
-        self.0.any_removed.store(true, Ordering::Release);
+        self.0.removed.push(key, seq);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::park;
+    use std::os::unix::net::UnixStream;
+
+    fn wakes(poller: &Poller) -> u64 {
+        poller.counters().wakes.load(Ordering::Relaxed)
+    }
+
+    /// Go: `BenchmarkNetpollBreak`.
+    #[test]
+    fn any_number_of_wakes_between_two_sleeps_costs_at_most_one_write() {
+        let poller = Poller::new().unwrap();
+        for _ in 0..1000 {
+            poller.handle().wake();
+        }
+        assert_eq!(wakes(&poller), 0, "it was not asleep");
+        poller.poll(None).unwrap();
+        for _ in 0..50 {
+            let before = wakes(&poller);
+            let handles = [(); 4].map(|()| poller.handle().clone());
+            std::thread::scope(|scope| {
+                for handle in handles {
+                    scope.spawn(move || {
+                        while !handle.is_sleeping() && wakes_of(&handle) == before {
+                            std::thread::yield_now();
+                        }
+                        for _ in 0..100 {
+                            handle.wake();
+                        }
+                    });
+                }
+                let sleeps = poller.counters().sleeps.load(Ordering::Relaxed);
+                poller.poll(None).unwrap();
+                let slept = poller.counters().sleeps.load(Ordering::Relaxed) - sleeps;
+                assert!(wakes(&poller) - before <= slept);
+            });
+            // What the stragglers left: at most one poll that does not block, then quiet.
+            poller.poll(Some(Duration::from_micros(1))).unwrap();
+        }
+    }
+
+    fn wakes_of(handle: &PollerHandle) -> u64 {
+        handle.counters().wakes.load(Ordering::Relaxed)
+    }
+
+    #[test]
+    fn an_event_collected_for_a_place_that_was_given_away_reaches_nobody() {
+        let poller = Poller::new().unwrap();
+        let (a, _peer) = UnixStream::pair().unwrap();
+        let old = Arc::new(PollDesc::new());
+        let (key, seq) = poller.register(a.as_raw_fd(), &old, None).unwrap();
+        // Out of the table, but not out of epoll: as a close whose event was under way.
+        poller.handle().deregister(a.as_raw_fd(), key, seq, false);
+        let (b, _other) = UnixStream::pair().unwrap();
+        b.set_nonblocking(true).unwrap();
+        while std::io::Write::write(&mut &b, &[0; 4096]).is_ok() {}
+        let new = Arc::new(PollDesc::new());
+        let (reused, _) = poller.register(b.as_raw_fd(), &new, None).unwrap();
+        assert_eq!(reused, key, "the place is used again");
+        assert_eq!(poller.poll(Some(Duration::ZERO)).unwrap(), 0);
+        let stale = poller.counters().stale_events.load(Ordering::Relaxed);
+        assert_eq!(stale, 1);
+        assert!(new.is_quiet(Mode::Read) && new.is_quiet(Mode::Write));
+        assert!(old.is_quiet(Mode::Write));
+    }
+
+    #[test]
+    fn a_file_that_epoll_does_not_take_is_not_pollable() {
+        let poller = Poller::new().unwrap();
+        let file = std::fs::File::open("/proc/self/exe").unwrap();
+        let desc = Arc::new(PollDesc::new());
+        let result = poller.register(file.as_raw_fd(), &desc, None);
+        assert_eq!(result, Err(Error::NotPollable));
+        poller.poll(Some(Duration::ZERO)).unwrap();
+        assert_eq!(poller.descs.borrow().len(), 0);
+    }
+
+    /// Go: `TestReadError/ErrNotPollable`, which needs `/dev/net/tun`.
+    #[test]
+    fn an_unconfigured_tunnel_is_not_pollable_and_hangs_nobody() {
+        let tun = std::fs::File::options()
+            .read(true)
+            .write(true)
+            .open("/dev/net/tun");
+        let Ok(tun) = tun else {
+            eprintln!("skipped: no permission for /dev/net/tun, or no such device");
+            return;
+        };
+        let fd = crate::Fd::new(tun.into(), crate::Kind::FILE).unwrap();
+        let bound = std::time::Instant::now() + Duration::from_secs(10);
+        fd.set_deadline(&[Mode::Read], Some(bound)).unwrap();
+        let err = fd.read(&mut [0; 64]).unwrap_err();
+        assert!(
+            err == Error::NotPollable || err.errno() == Some(libc::EBADFD),
+            "{err}"
+        );
+    }
+
+    #[test]
+    fn a_refused_sleep_leaves_a_timer_that_is_forgotten() {
+        park::with_current(|p| {
+            let poller = p.poller();
+            let before = poller.timers();
+            let sleep = Arc::new(Sleep::default());
+            for _ in 0..200 {
+                poller.add_sleep(u64::MAX - 1, sleep.clone());
+                poller.handle().disarmed();
+            }
+            sleep.done.store(true, Ordering::Relaxed);
+            poller.poll(Some(Duration::ZERO)).unwrap();
+            assert_eq!(poller.timers(), before);
+        });
     }
 }

@@ -52,12 +52,23 @@ impl PollDesc {
         let kept = self.home(other);
         let moves = kept == 0 || !self.is_waited(other);
         for entry in &mut regs.entries {
+            // A timer on a poller that is left behind has nobody who wants it: say so there, or it
+            // would sit in that heap until its moment.
+            if let Some(r) = entry.as_ref()
+                && r.poller.id() != poller.id()
+                && self.is_armed_by(mode, r.poller.id())
+            {
+                r.poller.disarmed();
+            }
             let keep = entry.as_ref().is_some_and(|r| {
                 let home = r.poller.id();
                 (!moves && home == kept && home != poller.id())
                     || (home == poller.id() && r.only != Some(other))
             });
             if !keep && let Some(r) = entry.take() {
+                if r.poller.id() != poller.id() && self.is_armed_by(other, r.poller.id()) {
+                    r.poller.disarmed();
+                }
                 r.poller.deregister(fd, r.key, r.seq, true);
             }
         }
@@ -72,7 +83,13 @@ impl PollDesc {
             } else {
                 Some(mode)
             };
-            let (key, seq) = poller.register(fd, self, only)?;
+            let (key, seq) = match poller.register(fd, self, only) {
+                Ok(entered) => entered,
+                Err(err) => {
+                    self.forget_homes_without_entry(&regs);
+                    return Err(err);
+                }
+            };
             let place = regs.entries.iter_mut().find(|e| e.is_none());
             let entry = Registration {
                 poller: poller.handle().clone(),
@@ -90,6 +107,19 @@ impl PollDesc {
         Ok(())
     }
 
+    /// After a registration failed: a direction whose old one is gone already has no home, and who
+    /// waits there must find that out.
+    fn forget_homes_without_entry(&self, regs: &Registrations) {
+        for mode in [Mode::Read, Mode::Write] {
+            let home = self.home(mode);
+            let mut entries = regs.entries.iter().flatten();
+            if home != 0 && !entries.any(|r| r.poller.id() == home) {
+                self.set_home(mode, 0);
+                self.interrupt(mode);
+            }
+        }
+    }
+
     /// Takes the descriptor out of every poller. `delete` says whether the kernel must be told: a
     /// descriptor that was never duplicated leaves its epolls when it is closed.
     pub(crate) fn deregister(&self, fd: RawFd, delete: bool) {
@@ -105,5 +135,89 @@ impl PollDesc {
             }
             r.poller.deregister(fd, r.key, r.seq, delete);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::park::{self, Reason};
+    use std::net::UdpSocket;
+    use std::os::fd::AsRawFd;
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn a_registration_that_fails_leaves_no_home_without_an_entry() {
+        let (a, _b) = std::os::unix::net::UnixStream::pair().unwrap();
+        let (one, two) = (Poller::new().unwrap(), Poller::new().unwrap());
+        let desc = Arc::new(PollDesc::new());
+        desc.register(a.as_raw_fd(), Mode::Read, &one).unwrap();
+        assert_eq!(desc.home(Mode::Read), one.id());
+        let err = desc.register(-1, Mode::Read, &two).unwrap_err();
+        assert_eq!(err.errno(), Some(libc::EBADF));
+        // Or the next wait on `one` would rely on a registration that is gone.
+        assert_eq!((desc.home(Mode::Read), desc.home(Mode::Write)), (0, 0));
+    }
+
+    /// A socket whose writer waits on a thread of its own, until `end`.
+    fn with_waiting_writer(end: impl FnOnce(&Arc<PollDesc>, &UdpSocket)) {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let desc = Arc::new(PollDesc::new());
+        let (fd, shared) = (socket.as_raw_fd(), desc.clone());
+        let writer = std::thread::spawn(move || {
+            park::with_current(|p| {
+                // The first wait consumes the edge "there is room"; no second one comes.
+                while shared
+                    .wait(fd, Mode::Write, Reason::Write, p, p.poller())
+                    .is_ok()
+                {}
+            });
+        });
+        let start = Instant::now();
+        while !desc.is_waited(Mode::Write) {
+            assert!(start.elapsed() < Duration::from_secs(30));
+            std::thread::yield_now();
+        }
+        end(&desc, &socket);
+        desc.evict();
+        writer.join().unwrap();
+        desc.deregister(fd, true);
+    }
+
+    #[test]
+    fn an_error_seen_by_a_registration_for_reads_alone_is_no_sign_of_a_useless_file() {
+        with_waiting_writer(|desc, socket| {
+            let poller = Poller::new().unwrap();
+            desc.register(socket.as_raw_fd(), Mode::Read, &poller)
+                .unwrap();
+            assert_ne!(desc.home(Mode::Write), poller.id(), "the writer stays");
+            // Nobody listens at that port: the answer is an error on the socket.
+            let gone = UdpSocket::bind("127.0.0.1:0").unwrap();
+            socket.connect(gone.local_addr().unwrap()).unwrap();
+            drop(gone);
+            socket.send(b"x").unwrap();
+            assert_eq!(poller.poll(Some(Duration::from_secs(30))).unwrap(), 1);
+            assert_eq!(desc.check(Mode::Read), Ok(()));
+        });
+    }
+
+    #[test]
+    fn a_registration_that_moves_takes_both_directions_unless_the_other_one_is_waited_for() {
+        with_waiting_writer(|desc, socket| {
+            let poller = Poller::new().unwrap();
+            desc.register(socket.as_raw_fd(), Mode::Read, &poller)
+                .unwrap();
+            assert_ne!(desc.home(Mode::Write), desc.home(Mode::Read));
+        });
+        let (a, _b) = std::os::unix::net::UnixStream::pair().unwrap();
+        let (one, two) = (Poller::new().unwrap(), Poller::new().unwrap());
+        let desc = Arc::new(PollDesc::new());
+        for (poller, mode) in [(&one, Mode::Read), (&two, Mode::Write), (&one, Mode::Write)] {
+            desc.register(a.as_raw_fd(), mode, poller).unwrap();
+            assert_eq!(desc.home(Mode::Read), poller.id());
+            assert_eq!(desc.home(Mode::Write), poller.id());
+        }
+        assert_eq!(two.poll(Some(Duration::ZERO)).unwrap(), 0, "it has left");
+        assert_eq!(one.poll(Some(Duration::ZERO)).unwrap(), 1);
     }
 }

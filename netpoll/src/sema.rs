@@ -11,7 +11,7 @@ use std::ptr::NonNull;
 
 /// A counting semaphore on which tasks and threads wait.
 #[derive(Debug, Default)]
-pub(crate) struct Sema(Mutex<Option<Box<State>>>);
+pub struct Sema(Mutex<Option<Box<State>>>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -28,11 +28,16 @@ struct Queued(NonNull<Slot>);
 unsafe impl Send for Queued {}
 
 impl Sema {
+    /// Nothing banked, nobody waiting.
+    pub fn new() -> Sema {
+        Sema::default()
+    }
+
     /// Waits for one release.
     ///
     /// # Errors
     /// When the caller must not park (any more); it has then taken nothing.
-    pub(crate) fn acquire(&self, park: &dyn Park) -> Result<(), Refusal> {
+    pub fn acquire(&self, park: &dyn Park) -> Result<(), Refusal> {
         let slot = Slot::new();
         let mine = Queued(NonNull::from(&slot));
         {
@@ -64,7 +69,7 @@ impl Sema {
     }
 
     /// Lets one waiter go on, or banks the release.
-    pub(crate) fn release(&self) {
+    pub fn release(&self) {
         let waiter = {
             let mut state = self.0.lock();
             let state = state.get_or_insert_default();

@@ -7,13 +7,12 @@
 pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 #[cfg(loom)]
-pub use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-
-#[cfg(not(loom))]
-pub use std::sync::Arc;
-
+pub use crate::sequential::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
 #[cfg(loom)]
-pub use loom::sync::Arc;
+pub use loom::sync::atomic::{AtomicPtr, Ordering};
+
+// Also under loom: a method's `self` cannot be behind another `Arc`, and its count is not ours.
+pub use std::sync::Arc;
 
 /// A lock without poisoning: `parking_lot`'s outside loom, loom's inside.
 #[derive(Debug, Default)]

@@ -5,6 +5,7 @@
 //! and lives as long as the thread. Waits for anything else (a lock, the end of a task) use the
 //! standard library's thread parking until then.
 
+use crate::error::Error;
 use crate::park::{Park, Reason, Refusal, Waiter};
 use crate::poller::{Poller, PollerHandle};
 use crate::slot::Slot;
@@ -107,13 +108,21 @@ unsafe impl Park for ThreadPark {
     }
 
     fn poller(&self) -> &Poller {
-        self.poller.get_or_init(|| {
-            let poller = match Poller::new() {
-                Ok(poller) => poller,
-                Err(err) => panic!("netpoll: no poller for this thread: {err}"),
-            };
-            let _ = self.handle.set(poller.handle().clone());
-            poller
-        })
+        match self.try_poller() {
+            Ok(poller) => poller,
+            Err(err) => panic!("netpoll: no poller for this thread: {err}"),
+        }
+    }
+
+    fn try_poller(&self) -> Result<&Poller, Error> {
+        if let Some(poller) = self.poller.get() {
+            return Ok(poller);
+        }
+        let poller = Poller::new().map_err(|err| Error::Sys {
+            call: "epoll_create1",
+            errno: err.raw_os_error().unwrap_or(libc::EMFILE),
+        })?;
+        let _ = self.handle.set(poller.handle().clone());
+        Ok(self.poller.get_or_init(|| poller))
     }
 }

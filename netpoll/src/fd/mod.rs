@@ -35,6 +35,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// The most that one system call is asked to move on a stream. Go: `maxRW`.
 const MAX_RW: usize = 1 << 30;
 
+/// The most that the kernel moves in one system call, whatever it is asked. `MAX_RW_COUNT`.
+const MAX_RW_COUNT: usize = 0x7fff_f000;
+
+/// The most buffers one `readv` or `writev` takes. `UIO_MAXIOV`.
+const MAX_IOV: usize = 1024;
+
 /// What kind of descriptor it is, as far as operations differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kind {
@@ -164,7 +170,7 @@ impl Fd {
     /// Waits for an event in one direction, as the task or thread that calls.
     #[inline]
     fn wait(&self, mode: Mode, why: Reason) -> Result<(), Error> {
-        park::with_current(|p| self.desc.wait(self.sysfd, mode, why, p, p.poller()))
+        park::with_current(|p| self.desc.wait(self.sysfd, mode, why, p, p.try_poller()?))
     }
 
     /// Tries `call` until it neither is interrupted nor would block.
@@ -193,7 +199,12 @@ impl Fd {
     }
 
     fn count_eagain(&self) {
-        park::with_current(|p| crate::poller::bump(&p.poller().counters().eagains, 1));
+        park::with_current(|p| {
+            // A thread that cannot get a poller learns that in the wait that follows.
+            if let Ok(poller) = p.try_poller() {
+                crate::poller::bump(&poller.counters().eagains, 1);
+            }
+        });
     }
 
     /// Runs `f` on the descriptor with a reference held, so that it stays open; it takes no lock
@@ -271,7 +282,8 @@ impl Fd {
     }
 
     /// Closes: everything that waits on it fails with [`Error::Closing`], and so does whatever
-    /// comes later. Returns when the last operation has left and the descriptor is closed.
+    /// comes later. Returns when the last operation has left and the descriptor is closed; except
+    /// for a descriptor that cannot be waited for, which the last operation closes when it is over.
     ///
     /// # Errors
     /// [`Error::Closing`] if it was closed before; what `close` says.
@@ -287,6 +299,10 @@ impl Fd {
         } else {
             Ok(())
         };
+        if !self.kind.pollable {
+            // An operation inside a blocking system call cannot be reached: do not wait for it.
+            return result;
+        }
         park::with_current(|p| {
             while !self.destroyed.load(Ordering::Acquire) {
                 let may = || p.may_park().is_ok() && !self.destroyed.load(Ordering::Acquire);
@@ -326,6 +342,8 @@ impl Drop for Fd {
         // `&mut self`: no operation is under way. A closed descriptor is destroyed already.
         if !*self.destroyed.get_mut() {
             let _ = self.mutex.incref_and_close();
+            // Nobody waits; but a timer of an earlier wait must find out that nobody wants it.
+            self.desc.evict();
             let _ = self.destroy();
         }
     }

@@ -1,6 +1,6 @@
 //! Reading, and the read that is skipped because it must fail.
 
-use super::{Fd, MAX_RW, count};
+use super::{Fd, MAX_IOV, MAX_RW, MAX_RW_COUNT, count};
 use crate::desc::Mode;
 use crate::error::{Error, errno};
 use crate::fd_mutex::Side;
@@ -40,14 +40,17 @@ impl Fd {
     /// Those of [`Fd::read`].
     pub fn readv(&self, bufs: &mut [IoSliceMut<'_>]) -> Result<usize, Error> {
         let _held = self.lock(Side::Read)?;
-        let want = bufs.iter().map(|b| b.len()).sum();
-        if want == 0 {
+        let Some(first) = bufs.iter().position(|b| !b.is_empty()) else {
             return Ok(0);
-        }
-        let n = bufs.len().min(1024) as i32;
+        };
+        let bufs = &mut bufs[first..];
+        // What the kernel will really try to fill: no more than this proves that it found no more.
+        let n = bufs.len().min(MAX_IOV);
+        let want = bufs[..n].iter().map(|b| b.len()).sum::<usize>();
+        let want = want.min(MAX_RW_COUNT);
         // SAFETY: `IoSliceMut` has the layout of `iovec`, each of them valid for writing.
         self.read_once(want, |fd| unsafe {
-            libc::readv(fd, bufs.as_mut_ptr().cast(), n)
+            libc::readv(fd, bufs.as_mut_ptr().cast(), n as i32)
         })
     }
 
@@ -63,7 +66,7 @@ impl Fd {
         let drained = self.drained.load(Relaxed);
         if drained && self.desc.home(Mode::Read) != 0 && self.desc.is_quiet(Mode::Read) {
             park::with_current(|p| {
-                let poller = p.poller();
+                let poller = p.try_poller()?;
                 crate::poller::bump(&poller.counters().skipped_reads, 1);
                 self.desc
                     .wait(self.sysfd, Mode::Read, Reason::Read, p, poller)

@@ -1,15 +1,12 @@
 //! Writing: all of it, or an error that says how much.
 
-use super::{Fd, MAX_RW, count};
+use super::{Fd, MAX_IOV, MAX_RW, count};
 use crate::desc::Mode;
 use crate::error::{Error, Partial};
 use crate::fd_mutex::Side;
 use crate::park::Reason;
 use std::io::IoSlice;
 use std::os::fd::BorrowedFd;
-
-/// The most buffers one `writev` takes. `UIO_MAXIOV`.
-const MAX_IOV: usize = 1024;
 
 impl Fd {
     /// Writes all of `buf`, waiting for room as often as needed. The lock is held throughout, so

@@ -1,0 +1,106 @@
+//! Every interleaving of one parker with those who make it ready, within loom's bounds.
+#![cfg(loom)]
+
+#[path = "support/loom_park.rs"]
+mod loom_park;
+
+use loom::sync::Arc;
+use loom::thread;
+use loom_park::{Threaded, model};
+use netpoll::sync::{AtomicUsize, Ordering::Relaxed};
+use netpoll::{Reason, Slot};
+
+#[test]
+fn a_readiness_is_never_lost_and_wakes_exactly_once() {
+    model(|| {
+        let slot = Arc::new(Slot::new());
+        let waker = {
+            let slot = slot.clone();
+            thread::spawn(move || slot.wake(true))
+        };
+        let me = Threaded::new();
+        assert!(slot.block(&me, Reason::Read, || true));
+        waker.join().unwrap();
+        assert_eq!(me.readied(), me.parked(), "one `ready` for each park");
+        assert!(!slot.is_ready() && !slot.is_waited());
+    });
+}
+
+#[test]
+fn two_wakers_and_one_waiter_make_it_ready_once() {
+    model(|| {
+        let slot = Arc::new(Slot::new());
+        let wakers = [(); 2].map(|()| {
+            let slot = slot.clone();
+            thread::spawn(move || slot.wake(true))
+        });
+        let me = Threaded::new();
+        assert!(slot.block(&me, Reason::Read, || true));
+        for waker in wakers {
+            waker.join().unwrap();
+        }
+        assert_eq!(me.readied(), me.parked());
+    });
+}
+
+#[test]
+fn a_fact_published_before_an_interrupt_is_seen_before_the_park_or_ends_it() {
+    model(|| {
+        let slot = Arc::new(Slot::new());
+        let closed = Arc::new(AtomicUsize::new(0));
+        let closer = {
+            let (slot, closed) = (slot.clone(), closed.clone());
+            thread::spawn(move || {
+                closed.store(1, netpoll::sync::Ordering::SeqCst);
+                slot.wake(false);
+            })
+        };
+        let me = Threaded::new();
+        let look = || closed.load(netpoll::sync::Ordering::SeqCst) == 0;
+        while look() {
+            assert!(!slot.block(&me, Reason::Read, look));
+        }
+        closer.join().unwrap();
+        assert_eq!(me.readied(), me.parked());
+    });
+}
+
+#[test]
+fn a_readiness_and_an_interrupt_at_once_leave_the_readiness() {
+    model(|| {
+        let slot = Arc::new(Slot::new());
+        let data = Arc::new(AtomicUsize::new(0));
+        let event = {
+            let (slot, data) = (slot.clone(), data.clone());
+            thread::spawn(move || {
+                data.store(1, Relaxed);
+                slot.wake(true);
+            })
+        };
+        let interrupt = {
+            let slot = slot.clone();
+            thread::spawn(move || slot.wake(false))
+        };
+        let me = Threaded::new();
+        while !slot.block(&me, Reason::Read, || true) {}
+        assert_eq!(data.load(Relaxed), 1, "ready comes after what it tells of");
+        event.join().unwrap();
+        interrupt.join().unwrap();
+        assert_eq!(me.readied(), me.parked());
+    });
+}
+
+#[test]
+fn a_readiness_that_came_before_needs_no_park() {
+    model(|| {
+        let slot = Slot::new();
+        slot.wake(true);
+        slot.wake(false);
+        let me = Threaded::new();
+        assert!(slot.block(&me, Reason::Read, || unreachable!("no last look either")));
+        assert_eq!(me.parked(), 0);
+        slot.wake(true);
+        slot.reset();
+        assert!(!slot.block(&me, Reason::Read, || false));
+    });
+}

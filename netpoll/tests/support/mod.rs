@@ -1,0 +1,122 @@
+//! What most tests here need: pairs of descriptors, and threads known to be blocked.
+#![allow(dead_code, reason = "each test binary uses a part")]
+
+use netpoll::{Fd, Kind, PollerHandle, park};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Longer than anything here takes on a machine that still works.
+pub const BOUND: Duration = Duration::from_secs(30);
+
+/// Both ends of a TCP connection over loopback.
+pub fn tcp_pair() -> (Fd, Fd) {
+    let (a, b) = std_tcp_pair();
+    (
+        Fd::new(a.into(), Kind::TCP).unwrap(),
+        Fd::new(b.into(), Kind::TCP).unwrap(),
+    )
+}
+
+/// The same as the standard library's.
+pub fn std_tcp_pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let a = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (b, _) = listener.accept().unwrap();
+    a.set_nodelay(true).unwrap();
+    b.set_nodelay(true).unwrap();
+    (a, b)
+}
+
+/// Both ends of a Unix stream.
+pub fn unix_pair() -> (Fd, Fd) {
+    let (a, b) = UnixStream::pair().unwrap();
+    (
+        Fd::new(a.into(), Kind::STREAM).unwrap(),
+        Fd::new(b.into(), Kind::STREAM).unwrap(),
+    )
+}
+
+/// Waits for a condition, and fails loudly if it never comes.
+pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < BOUND, "never happened: {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// The handle of the calling thread's own poller.
+pub fn my_handle() -> PollerHandle {
+    park::with_current(|p| p.poller().handle().clone())
+}
+
+/// A thread that runs `f`, and how to see that it sleeps in its poller.
+pub struct Blocked<T> {
+    thread: JoinHandle<T>,
+    pub handle: PollerHandle,
+}
+
+/// Starts `f` on a thread of its own.
+pub fn start<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> Blocked<T> {
+    let (tx, rx) = mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        tx.send(my_handle()).unwrap();
+        f()
+    });
+    Blocked {
+        thread,
+        handle: rx.recv().unwrap(),
+    }
+}
+
+impl<T> Blocked<T> {
+    /// Waits until the thread sleeps.
+    pub fn asleep(self) -> Self {
+        until("the thread blocks", || {
+            assert!(!self.thread.is_finished(), "it should have blocked");
+            self.handle.is_sleeping()
+        });
+        self
+    }
+
+    /// Waits for its end, bounded.
+    pub fn join(self) -> T {
+        until("the thread ends", || self.thread.is_finished());
+        self.thread.join().unwrap()
+    }
+
+    pub fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+}
+
+/// A moment from now.
+pub fn after(d: Duration) -> Option<Instant> {
+    Some(Instant::now() + d)
+}
+
+/// A moment that has passed.
+pub fn past() -> Option<Instant> {
+    Instant::now().checked_sub(Duration::from_millis(1))
+}
+
+/// Writes until the buffers of the socket are full: the next write must wait.
+pub fn fill(fd: &Fd) -> usize {
+    use netpoll::{Error, Mode};
+    let mut total = 0;
+    fd.set_deadline(&[Mode::Write], after(Duration::from_millis(100)))
+        .unwrap();
+    loop {
+        match fd.write(&[7; 65536]) {
+            Ok(()) => total += 65536,
+            Err(partial) => {
+                assert_eq!(partial.error, Error::Timeout);
+                fd.set_deadline(&[Mode::Write], None).unwrap();
+                return total + partial.written;
+            }
+        }
+    }
+}
