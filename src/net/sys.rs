@@ -4,8 +4,22 @@ use super::Family;
 use super::error::Errno;
 use std::{
     ffi::{CStr, CString, c_char},
-    mem, net, ptr,
+    io, mem, net,
+    os::fd::{AsRawFd, BorrowedFd},
+    ptr,
 };
+
+/// Sets a socket option whose value is one number.
+pub(super) fn set_option(fd: BorrowedFd<'_>, level: i32, name: i32, value: i32) -> io::Result<()> {
+    let len = size_of::<i32>() as libc::socklen_t;
+    let at = (&raw const value).cast();
+    // SAFETY: `at` and `len` describe one `i32`, which the call only reads.
+    let done = unsafe { libc::setsockopt(fd.as_raw_fd(), level, name, at, len) };
+    if done < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
 
 /// The index of the network interface called `name`.
 pub(super) fn interface_index(name: &str) -> Option<u32> {

@@ -1,0 +1,192 @@
+//! Listening: from a network and an address as text to a listener.
+//!
+//! Go: `net/dial.go`, `net/tcpsock_posix.go`.
+
+#![forbid(unsafe_code)]
+
+use super::{
+    Addr, AddrError, Cause, IpVersion, KeepAliveConfig, Listener, Network, OpError, Purpose,
+    SocketFamily, TcpAddr, TcpListener, ToSocketAddrs, lookup,
+    socket::{self, backlog, bind, maps_ipv4, named},
+};
+use std::{
+    io,
+    os::fd::{AsFd, OwnedFd},
+};
+
+/// Listens on `address` on `network`: `tcp`, `tcp4` or `tcp6`.
+///
+/// Port 0 lets the kernel choose. Without a host, or with a wildcard, it listens on every address of
+/// the machine, on `tcp` for both IPv4 and IPv6. A name is looked up, and its first IPv4 address taken.
+///
+/// # Errors
+/// `listen tcp 127.0.0.1:80: bind: permission denied`, and the like.
+///
+/// ```
+/// use gopark::net::listen;
+/// let listener = listen("tcp", "127.0.0.1:0")?;
+/// assert!(listener.addr().to_string().starts_with("127.0.0.1:"));
+/// # std::io::Result::Ok(())
+/// ```
+///
+/// Go: `net.Listen` (`net/dial.go`).
+pub fn listen(network: &str, address: &str) -> io::Result<Box<dyn Listener>> {
+    ListenConfig::new().listen(network, address)
+}
+
+/// Listens on `local` on `network` (`tcp`, `tcp4`, `tcp6`).
+///
+/// # Errors
+/// Those of [`listen`].
+///
+/// Go: `net.ListenTCP` (`net/tcpsock.go`).
+pub fn listen_tcp(network: &str, local: &TcpAddr) -> io::Result<TcpListener> {
+    ListenConfig::new().listen_tcp(network, local)
+}
+
+/// How to listen. Every setting has a sensible default.
+///
+/// Go: `net.ListenConfig` (`net/dial.go`).
+#[derive(Clone, Debug, Default)]
+pub struct ListenConfig {
+    keep_alive: KeepAliveConfig,
+    reuse_port: bool,
+    backlog: Option<u32>,
+}
+
+impl ListenConfig {
+    /// The settings of [`listen`].
+    pub fn new() -> ListenConfig {
+        ListenConfig::default()
+    }
+
+    /// What accepted connections do to find out that a silent peer is gone.
+    #[must_use]
+    pub fn keep_alive(mut self, keep_alive: KeepAliveConfig) -> ListenConfig {
+        self.keep_alive = keep_alive;
+        self
+    }
+
+    /// Lets several listeners share one address (`SO_REUSEPORT`); the kernel spreads connections over
+    /// them.
+    #[must_use]
+    pub fn reuse_port(mut self, on: bool) -> ListenConfig {
+        self.reuse_port = on;
+        self
+    }
+
+    /// How many connections may wait to be accepted. By default as many as the machine allows
+    /// (`/proc/sys/net/core/somaxconn`), which is also the most.
+    #[must_use]
+    pub fn backlog(mut self, connections: u32) -> ListenConfig {
+        self.backlog = Some(connections);
+        self
+    }
+
+    /// Listens on `address` on `network`, as [`listen`].
+    ///
+    /// # Errors
+    /// Those of [`listen`].
+    ///
+    /// Go: `ListenConfig.Listen` (`net/dial.go`).
+    pub fn listen(&self, network: &str, address: &str) -> io::Result<Box<dyn Listener>> {
+        let fail = |cause| OpError::new("listen", network.to_owned(), cause);
+        let list = lookup::addresses(network, address, Purpose::Listen, None).map_err(fail)?;
+        let local = list.first_ipv4();
+        match local {
+            Addr::Tcp(local) => Ok(Box::new(self.listen_tcp(network, local)?)),
+            // Unix listeners come in here.
+            _ => {
+                let cause = AddrError::new(AddrError::UNEXPECTED_TYPE, address).into();
+                Err(fail(cause).addr(local.clone()).into())
+            }
+        }
+    }
+
+    /// Listens on `local` on `network`, as [`listen_tcp`].
+    ///
+    /// # Errors
+    /// Those of [`listen`].
+    pub fn listen_tcp(&self, network: &str, local: &TcpAddr) -> io::Result<TcpListener> {
+        let fail = |cause| {
+            let err = OpError::new("listen", network.to_owned(), cause);
+            io::Error::from(err.addr(local.clone()))
+        };
+        let Ok(network @ Network::Tcp(_)) = Network::parse(network) else {
+            return Err(fail(super::network::unknown(network)));
+        };
+        let addr = Addr::Tcp(local.clone());
+        let family = SocketFamily::choose(network, Some(&addr), None, true, maps_ipv4());
+        self.listen_on(network.as_str(), local, family)
+            .map_err(fail)
+    }
+
+    /// Listens on `addr`: a socket address, `"host:port"`, or one of the other forms of
+    /// [`ToSocketAddrs`], as [`TcpListener::bind`].
+    ///
+    /// # Errors
+    /// Those of [`TcpListener::bind`].
+    pub fn bind(&self, addr: impl ToSocketAddrs) -> io::Result<TcpListener> {
+        let fail = |cause| OpError::new("listen", "tcp", cause);
+        let mut first = None;
+        for local in addr.to_tcp_addrs().map_err(fail)? {
+            // An address that names its family means it; without one, both are meant.
+            let family = match local.ip {
+                Some(_) => SocketFamily {
+                    family: local.family(),
+                    v6_only: false,
+                },
+                None => SocketFamily::choose(
+                    Network::Tcp(IpVersion::Any),
+                    None,
+                    None,
+                    true,
+                    maps_ipv4(),
+                ),
+            };
+            match self.listen_on("tcp", &local, family) {
+                Ok(listener) => return Ok(listener),
+                Err(cause) => first.get_or_insert_with(|| fail(cause).addr(local)),
+            };
+        }
+        Err(first.unwrap_or_else(|| fail(Cause::MissingAddress)).into())
+    }
+
+    /// Go: `sysListener.listenTCP`, `netFD.listenStream` (`net/sock_posix.go`).
+    fn listen_on(
+        &self,
+        net: &'static str,
+        local: &TcpAddr,
+        family: SocketFamily,
+    ) -> Result<TcpListener, Cause> {
+        let local = local.to_socket_addr(family.family)?;
+        let socket = socket::stream(family)?;
+        named("setsockopt", socket.set_reuse_address(true))?;
+        if self.reuse_port {
+            named("setsockopt", socket.set_reuse_port(true))?;
+        }
+        TcpListener::prepare(socket.as_fd(), &self.keep_alive);
+        bind(&socket, local)?;
+        let queue = match self.backlog {
+            Some(n) => i32::try_from(n).unwrap_or(i32::MAX),
+            None => backlog(),
+        };
+        named("listen", socket.listen(queue))?;
+        TcpListener::new(OwnedFd::from(socket), net, None)
+    }
+}
+
+impl TcpListener {
+    /// Listens on `addr`: a socket address, `"host:port"`, or one of the other forms of
+    /// [`ToSocketAddrs`]; of several the first that works. An IPv4 address listens on IPv4, an IPv6
+    /// address on IPv6 (the wildcard `[::]` on both), and `":port"` on both.
+    ///
+    /// The address can be listened on again at once after the listener is closed, and the queue is as
+    /// long as the machine allows.
+    ///
+    /// # Errors
+    /// Those of [`listen`]; of several addresses the first one's.
+    pub fn bind(addr: impl ToSocketAddrs) -> io::Result<TcpListener> {
+        ListenConfig::new().bind(addr)
+    }
+}

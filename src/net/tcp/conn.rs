@@ -1,0 +1,298 @@
+//! A TCP connection.
+
+use super::inner::Inner;
+use crate::net::{Addr, Cause, Conn, TcpAddr};
+use netpoll::Mode;
+use std::{
+    fmt,
+    io::{self, IoSlice, IoSliceMut},
+    net::{Shutdown, SocketAddr},
+    os::fd::{AsRawFd, BorrowedFd, RawFd},
+    sync::Arc,
+    time::Instant,
+};
+
+/// A TCP connection. Clones are the same connection; any number of tasks and plain threads may read,
+/// write, set deadlines and close at the same time.
+///
+/// * Writers take turns whole: the bytes of one [`write`](TcpConn::write) are contiguous.
+/// * Readers get disjoint bytes.
+/// * [`close`](TcpConn::close) ends whatever any of them waits for. Dropping the last clone closes too.
+///
+/// The inherent `read` and `write` are Go's and need no `mut`. [`std::io::Read`] and
+/// [`std::io::Write`] are there as well, for `TcpConn` and for `&TcpConn`.
+///
+/// ```
+/// use gopark::net::{TcpConn, TcpListener};
+/// use std::io::Read;
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let client = TcpConn::connect(listener.local_addr()?)?;
+/// let (server, _peer) = listener.accept()?;
+/// client.write(b"hello")?;
+/// client.close()?;
+/// let mut text = String::new();
+/// (&server).read_to_string(&mut text)?;
+/// assert_eq!(text, "hello");
+/// # std::io::Result::Ok(())
+/// ```
+///
+/// Go: `net.TCPConn` (`net/tcpsock.go`).
+#[derive(Clone)]
+pub struct TcpConn(pub(super) Arc<Inner>);
+
+impl TcpConn {
+    pub(super) fn from_inner(inner: Inner) -> TcpConn {
+        TcpConn(Arc::new(inner))
+    }
+
+    /// Reads what is there, waiting until something is; it does not wait to fill `buf`. `Ok(0)` is
+    /// the end of the stream, or an empty `buf`, which neither waits for data nor looks at the
+    /// deadline.
+    ///
+    /// # Errors
+    /// `read tcp A->B: i/o timeout` after the read deadline, even if there is data (nothing is lost);
+    /// `.. use of closed network connection`; `.. read: connection reset by peer`.
+    ///
+    /// Go: `TCPConn.Read` (`net/net.go`).
+    #[inline]
+    pub fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        let inner = &*self.0;
+        inner.start_timeout(Mode::Read);
+        inner.fd.read(buf).map_err(|err| inner.fail("read", err))
+    }
+
+    /// [`read`](TcpConn::read) into several buffers, filled in order.
+    ///
+    /// # Errors
+    /// Those of [`read`](TcpConn::read).
+    #[inline]
+    pub fn read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        let inner = &*self.0;
+        inner.start_timeout(Mode::Read);
+        inner.fd.readv(bufs).map_err(|err| inner.fail("read", err))
+    }
+
+    /// Reads without taking: the next read gets the same bytes again.
+    ///
+    /// # Errors
+    /// Those of [`read`](TcpConn::read).
+    pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        let inner = &*self.0;
+        inner.start_timeout(Mode::Read);
+        inner.fd.peek(buf).map_err(|err| inner.fail("read", err))
+    }
+
+    /// Writes all of `buf`, waiting for room as often as needed, and returns its length. An empty
+    /// `buf` makes one system call, which reports a broken pipe.
+    ///
+    /// # Errors
+    /// `write tcp A->B: i/o timeout` after the write deadline; `.. use of closed network connection`;
+    /// `.. write: broken pipe`. Some of the bytes may have gone out;
+    /// [`NetError::bytes`](crate::net::NetError::bytes) says how many.
+    ///
+    /// Go: `TCPConn.Write` (`net/net.go`).
+    #[inline]
+    pub fn write(&self, buf: &[u8]) -> io::Result<usize> {
+        let inner = &*self.0;
+        inner.start_write("write")?;
+        match inner.fd.write(buf) {
+            Ok(()) => Ok(buf.len()),
+            Err(err) => Err(inner.fail_partial("write", err)),
+        }
+    }
+
+    /// Writes all of several buffers, contiguous and in as few system calls as possible. What is left
+    /// in `bufs` afterwards did not go out.
+    ///
+    /// # Errors
+    /// Those of [`write`](TcpConn::write), the operation being `writev`.
+    ///
+    /// ```
+    /// # use gopark::net::{TcpConn, TcpListener};
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let conn = TcpConn::connect(listener.local_addr()?)?;
+    /// use std::io::IoSlice;
+    /// let mut bufs = [IoSlice::new(b"head"), IoSlice::new(b"body")];
+    /// let mut left = &mut bufs[..];
+    /// assert_eq!(conn.write_buffers(&mut left)?, 8);
+    /// assert!(left.is_empty());
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go: `net.Buffers.WriteTo` (`net/net.go`).
+    pub fn write_buffers(&self, bufs: &mut &mut [IoSlice<'_>]) -> io::Result<usize> {
+        let inner = &*self.0;
+        inner.start_write("writev")?;
+        let done = inner.fd.writev(bufs);
+        done.map_err(|err| inner.fail_partial("writev", err))
+    }
+
+    /// Waits until a read would not block: data, the end or an error is there. Meanwhile the caller
+    /// needs no buffer, which is what keeps many idle connections small.
+    ///
+    /// # Errors
+    /// Those of [`read`](TcpConn::read).
+    pub fn readable(&self) -> io::Result<()> {
+        let inner = &*self.0;
+        inner.start_timeout(Mode::Read);
+        let done = inner.fd.wait_readable();
+        done.map_err(|err| inner.fail("read", err))
+    }
+
+    /// Waits until a write would not block: there is room, or an error.
+    ///
+    /// # Errors
+    /// Those of [`write`](TcpConn::write).
+    pub fn writable(&self) -> io::Result<()> {
+        let inner = &*self.0;
+        inner.start_timeout(Mode::Write);
+        let done = inner.fd.wait_writable();
+        done.map_err(|err| inner.fail("write", err))
+    }
+
+    /// Closes the connection for all its clones: what waits on it fails with `use of closed network
+    /// connection`, and so does whatever comes later. What was written is still delivered.
+    ///
+    /// # Errors
+    /// `close tcp A->B: use of closed network connection` if it was closed before.
+    ///
+    /// Go: `TCPConn.Close` (`net/net.go`).
+    pub fn close(&self) -> io::Result<()> {
+        self.0.close().map_err(|err| self.0.fail("close", err))
+    }
+
+    /// Ends reading: a read that waits sees the end of the stream. The peer is told nothing, and what
+    /// it sends from now on can still be read on Linux.
+    ///
+    /// # Errors
+    /// `close tcp A->B: shutdown: transport endpoint is not connected` when the peer is gone.
+    ///
+    /// Go: `TCPConn.CloseRead` (`net/tcpsock.go`).
+    pub fn close_read(&self) -> io::Result<()> {
+        self.shutdown(Shutdown::Read)
+    }
+
+    /// Ends writing: the peer reads the end of the stream after what was written.
+    ///
+    /// # Errors
+    /// As [`close_read`](TcpConn::close_read).
+    ///
+    /// Go: `TCPConn.CloseWrite` (`net/tcpsock.go`).
+    pub fn close_write(&self) -> io::Result<()> {
+        self.shutdown(Shutdown::Write)
+    }
+
+    /// Ends reading, writing or both, as [`std::net::TcpStream::shutdown`]. The descriptor stays open.
+    ///
+    /// # Errors
+    /// As [`close_read`](TcpConn::close_read).
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        let done = self.0.fd.shutdown(how);
+        done.map_err(|err| self.0.fail("close", err))
+    }
+
+    /// The address of this end. It survives closing.
+    ///
+    /// # Errors
+    /// Only if the kernel has no address to give.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0
+            .local()
+            .ok_or_else(|| self.0.fail_here("local", Cause::NoSuitableAddress))
+    }
+
+    /// The address of the other end. It survives closing. A peer that reached an IPv6 socket over
+    /// IPv4 has an IPv4 address.
+    ///
+    /// # Errors
+    /// Never; the result is std's.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.0.peer)
+    }
+
+    /// The same connection, as [`std::net::TcpStream::try_clone`]; [`Clone`] does it without a result.
+    ///
+    /// # Errors
+    /// Never; the result is std's.
+    pub fn try_clone(&self) -> io::Result<TcpConn> {
+        Ok(self.clone())
+    }
+
+    /// Calls `f` with the descriptor, which stays open until `f` returns whoever closes meanwhile. Do
+    /// not block in it.
+    ///
+    /// # Errors
+    /// `raw-control tcp A: use of closed network connection`.
+    ///
+    /// Go: `syscall.RawConn.Control`, which `TCPConn.SyscallConn` leads to.
+    pub fn with_fd<T>(&self, f: impl FnOnce(BorrowedFd<'_>) -> T) -> io::Result<T> {
+        // A duplicate made in `f` may outlive the descriptor, which its closing has to know.
+        let _ = self.0.fd.raw();
+        let done = self.0.with(|fd| Ok(f(fd)));
+        done.map_err(|cause| self.0.fail_here("raw-control", cause))
+    }
+}
+
+/// The number, for code that cannot do without. Any clone may close it at any time:
+/// [`TcpConn::with_fd`] is the safe way, and the reason why there is no `AsFd`.
+impl AsRawFd for TcpConn {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.fd.raw()
+    }
+}
+
+impl fmt::Debug for TcpConn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TcpConn")
+            .field("local", &self.0.local())
+            .field("peer", &self.0.peer)
+            .field("closed", &self.0.fd.is_closing())
+            .finish()
+    }
+}
+
+impl Conn for TcpConn {
+    fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.read(buf)
+    }
+
+    fn write(&self, buf: &[u8]) -> io::Result<usize> {
+        self.write(buf)
+    }
+
+    fn write_some(&self, buf: &[u8]) -> io::Result<usize> {
+        self.write_some(buf)
+    }
+
+    fn read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        self.read_vectored(bufs)
+    }
+
+    fn write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.write_some_vectored(bufs)
+    }
+
+    fn close(&self) -> io::Result<()> {
+        self.close()
+    }
+
+    fn local_addr(&self) -> Option<Addr> {
+        Some(TcpAddr::from(self.0.local()?).into())
+    }
+
+    fn remote_addr(&self) -> Option<Addr> {
+        Some(TcpAddr::from(self.0.peer).into())
+    }
+
+    fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
+        self.set_read_deadline(deadline)
+    }
+
+    fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
+        self.set_write_deadline(deadline)
+    }
+
+    fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
+        self.set_deadline(deadline)
+    }
+}

@@ -1,0 +1,192 @@
+//! What the clones of one connection share.
+
+use super::keep_alive::{KeepAliveConfig, set_nodelay};
+use crate::net::{Cause, OpError, TcpAddr, fail, socket};
+use netpoll::{Error, Fd, Kind, Mode, Partial};
+use parking_lot::Mutex;
+use std::{
+    io,
+    net::SocketAddr,
+    os::fd::{BorrowedFd, OwnedFd},
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub fd: Fd,
+    /// The network as the program named it: `tcp`, `tcp4`, `tcp6`.
+    pub net: &'static str,
+    pub peer: SocketAddr,
+    /// Asked for when somebody wants to know, and before closing at the latest.
+    local: OnceLock<SocketAddr>,
+    /// Time-outs of each read and each write in nanoseconds; 0 is none.
+    timeouts: [AtomicU64; 2],
+    /// The error of a write some of whose bytes went out, which the next write reports.
+    pending: Mutex<Option<Error>>,
+    /// Whether `pending` holds one; looked at by every write.
+    has_pending: AtomicBool,
+}
+
+impl Inner {
+    /// A connection to `peer` on a descriptor that is in non-blocking mode. `local` is the address of
+    /// this end where that is known already.
+    pub fn new(
+        fd: OwnedFd,
+        net: &'static str,
+        peer: SocketAddr,
+        local: Option<SocketAddr>,
+    ) -> Inner {
+        Inner::from_fd(Fd::from_nonblocking(fd, Kind::TCP), net, peer, local)
+    }
+
+    pub fn from_fd(
+        fd: Fd,
+        net: &'static str,
+        peer: SocketAddr,
+        local: Option<SocketAddr>,
+    ) -> Inner {
+        Inner {
+            fd,
+            net,
+            peer,
+            local: local.map_or_else(OnceLock::new, OnceLock::from),
+            timeouts: [AtomicU64::new(0), AtomicU64::new(0)],
+            pending: Mutex::new(None),
+            has_pending: AtomicBool::new(false),
+        }
+    }
+
+    /// Gives a new connection its options. Go ignores what goes wrong with them, and so do we: the
+    /// connection is good without.
+    pub fn set_defaults(&self, keep_alive: &KeepAliveConfig) {
+        let _ = self.fd.with(|fd| {
+            let _ = set_nodelay(fd, true);
+            let _ = keep_alive.apply_to_new(fd);
+        });
+    }
+
+    /// The address of this end; `None` only if the kernel has none to give.
+    pub fn local(&self) -> Option<SocketAddr> {
+        if let Some(known) = self.local.get() {
+            return Some(*known);
+        }
+        let asked = self.fd.with(socket::local_addr).ok()?.ok()?;
+        Some(*self.local.get_or_init(|| asked))
+    }
+
+    /// Closes, keeping the address of this end for whoever asks later.
+    pub fn close(&self) -> Result<(), Error> {
+        self.local();
+        self.fd.close()
+    }
+
+    /// Calls `f` with the descriptor kept open.
+    pub fn with<T>(&self, f: impl FnOnce(BorrowedFd<'_>) -> Result<T, Cause>) -> Result<T, Cause> {
+        self.fd.with(f).map_err(fail::cause)?
+    }
+
+    /// The error of operation `op` between the two ends.
+    #[cold]
+    #[inline(never)]
+    pub fn fail(&self, op: &'static str, err: Error) -> io::Error {
+        self.fail_for(op, fail::cause(err), 0)
+    }
+
+    /// The error of a write, `bytes` of which went out.
+    #[cold]
+    #[inline(never)]
+    pub fn fail_partial(&self, op: &'static str, err: Partial) -> io::Error {
+        self.fail_for(op, fail::cause(err.error), err.written)
+    }
+
+    /// The error of operation `op` between the two ends, for `cause`.
+    #[cold]
+    pub fn fail_for(&self, op: &'static str, cause: Cause, bytes: usize) -> io::Error {
+        let err = OpError::new(op, self.net, cause);
+        let err = match self.local() {
+            Some(local) => err.source(TcpAddr::from(local)),
+            None => err,
+        };
+        err.addr(TcpAddr::from(self.peer)).bytes(bytes).into()
+    }
+
+    /// The error of setting something that Go attributes to this end alone.
+    #[cold]
+    pub fn fail_here(&self, op: &'static str, cause: Cause) -> io::Error {
+        let err = OpError::new(op, self.net, cause);
+        match self.local() {
+            Some(local) => err.addr(TcpAddr::from(local)),
+            None => err,
+        }
+        .into()
+    }
+
+    /// Starts the time-out of one operation, if there is one.
+    #[inline]
+    pub fn start_timeout(&self, mode: Mode) {
+        let nanos = self.timeouts[mode as usize].load(Relaxed);
+        if nanos != 0 {
+            // A descriptor that is closed says so in the operation itself.
+            let deadline = Instant::now().checked_add(Duration::from_nanos(nanos));
+            let _ = self.fd.set_deadline(&[mode], deadline);
+        }
+    }
+
+    /// Sets the time-out of a direction in nanoseconds, 0 for none; returns the old one.
+    pub fn set_timeout(&self, mode: Mode, nanos: u64) -> u64 {
+        self.timeouts[mode as usize].swap(nanos, Relaxed)
+    }
+
+    /// The time-out of a direction in nanoseconds; 0 is none.
+    #[inline]
+    pub fn timeout(&self, mode: Mode) -> u64 {
+        self.timeouts[mode as usize].load(Relaxed)
+    }
+
+    /// Begins a write: its time-out runs, and an error that is due is reported first.
+    #[inline]
+    pub fn start_write(&self, op: &'static str) -> io::Result<()> {
+        if self.has_pending.load(Relaxed)
+            && let Some(err) = self.take_pending()
+        {
+            return Err(self.fail(op, err));
+        }
+        self.start_timeout(Mode::Write);
+        Ok(())
+    }
+
+    /// The result of a write as std wants it: bytes that went out count, the error waits.
+    #[cold]
+    #[inline(never)]
+    pub fn postpone(&self, op: &'static str, err: Partial) -> io::Result<usize> {
+        if err.written == 0 {
+            return Err(self.fail_partial(op, err));
+        }
+        *self.pending.lock() = Some(err.error);
+        self.has_pending.store(true, Relaxed);
+        Ok(err.written)
+    }
+
+    /// Forgets a time-out that is due: the write deadline has been set anew.
+    #[inline]
+    pub fn forget_timeout(&self) {
+        if self.has_pending.load(Relaxed) {
+            let mut pending = self.pending.lock();
+            if *pending == Some(Error::Timeout) {
+                *pending = None;
+                self.has_pending.store(false, Relaxed);
+            }
+        }
+    }
+
+    #[cold]
+    fn take_pending(&self) -> Option<Error> {
+        let mut pending = self.pending.lock();
+        self.has_pending.store(false, Relaxed);
+        pending.take()
+    }
+}

@@ -1,0 +1,268 @@
+//! A TCP listener.
+
+use super::{KeepAliveConfig, TcpConn, inner::Inner, keep_alive::set_nodelay};
+use crate::net::{Addr, Cause, Conn, Listener, OpError, TcpAddr, fail, socket};
+use netpoll::{Error, Fd, Kind, Mode};
+use std::{
+    fmt, io,
+    net::SocketAddr,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
+    sync::Arc,
+    time::Instant,
+};
+
+/// A TCP socket that listens. Clones are the same listener; any number of tasks and threads may
+/// accept at the same time, and [`close`](TcpListener::close) ends all of them.
+///
+/// ```
+/// use gopark::net::{NetError, TcpConn, TcpListener};
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let _client = TcpConn::connect(listener.local_addr()?)?;
+/// let (_server, peer) = listener.accept()?;
+/// assert!(peer.ip().is_loopback());
+/// listener.close()?;
+/// assert!(listener.accept().unwrap_err().is_closed());
+/// # std::io::Result::Ok(())
+/// ```
+///
+/// Go: `net.TCPListener` (`net/tcpsock.go`).
+#[derive(Clone)]
+pub struct TcpListener(Arc<Shared>);
+
+struct Shared {
+    fd: Fd,
+    net: &'static str,
+    local: SocketAddr,
+    /// The options connections need besides those they have from the listening socket.
+    missing: Option<KeepAliveConfig>,
+}
+
+impl TcpListener {
+    /// A listener on a socket that listens already, and whose connections inherit what they need
+    /// unless `missing` says what they do not.
+    pub(in crate::net) fn new(
+        fd: OwnedFd,
+        net: &'static str,
+        missing: Option<KeepAliveConfig>,
+    ) -> Result<TcpListener, Cause> {
+        let local = socket::local_addr(fd.as_fd())?;
+        Ok(TcpListener(Arc::new(Shared {
+            fd: Fd::from_nonblocking(fd, Kind::STREAM),
+            net,
+            local,
+            missing,
+        })))
+    }
+
+    /// Gives a socket that does not listen yet the options its connections are to have. Go ignores
+    /// what goes wrong with them, and so do we.
+    pub(in crate::net) fn prepare(fd: BorrowedFd<'_>, keep_alive: &KeepAliveConfig) {
+        let _ = set_nodelay(fd, true);
+        let _ = keep_alive.apply_to_new(fd);
+    }
+
+    /// Waits for the next connection; returns it with the address of its peer. A connection that was
+    /// reset while it was in the queue is given out, too, and says so when it is read.
+    ///
+    /// # Errors
+    /// `accept tcp A: use of closed network connection` once it is closed; `.. i/o timeout` after the
+    /// deadline, even if a connection waits; `.. accept4: too many open files`, which is
+    /// [temporary](crate::net::NetError::is_temporary) and leaves the connection in the queue.
+    ///
+    /// Go: `TCPListener.AcceptTCP` (`net/tcpsock.go`).
+    #[inline]
+    pub fn accept(&self) -> io::Result<(TcpConn, SocketAddr)> {
+        let shared = &*self.0;
+        let (fd, peer) = shared
+            .fd
+            .accept()
+            .map_err(|err| shared.fail("accept", err))?;
+        let Some(peer) = peer.to_ip() else {
+            return Err(shared.fail_for("accept", Cause::NoSuitableAddress));
+        };
+        let peer = socket::canonical(peer);
+        // Bound to one address, a listener gives it to all its connections; else the kernel knows.
+        let local = (shared.missing.is_none() && !shared.local.ip().is_unspecified())
+            .then_some(shared.local);
+        let inner = Inner::new(fd, shared.net, peer, local);
+        if let Some(keep_alive) = &shared.missing {
+            inner.set_defaults(keep_alive);
+        }
+        Ok((TcpConn::from_inner(inner), peer))
+    }
+
+    /// The connections, one after the other, until the listener is closed; then it ends.
+    ///
+    /// ```
+    /// # use gopark::net::{TcpConn, TcpListener};
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let _client = TcpConn::connect(listener.local_addr()?)?;
+    /// for conn in listener.incoming() {
+    ///     conn?.close()?;
+    ///     listener.close()?;
+    /// }
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn incoming(&self) -> Incoming<'_> {
+        Incoming { listener: self }
+    }
+
+    /// The address it listens on. It survives closing.
+    ///
+    /// # Errors
+    /// Never; the result is std's.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.0.local)
+    }
+
+    /// The address it listens on, as Go has it.
+    ///
+    /// Go: `TCPListener.Addr` (`net/tcpsock.go`).
+    pub fn addr(&self) -> Addr {
+        TcpAddr::from(self.0.local).into()
+    }
+
+    /// Closes the listener for all its clones: accepts that wait fail, and connections that nobody has
+    /// accepted are reset.
+    ///
+    /// # Errors
+    /// `close tcp A: use of closed network connection` if it was closed before.
+    ///
+    /// Go: `TCPListener.Close` (`net/tcpsock.go`).
+    pub fn close(&self) -> io::Result<()> {
+        self.0.fd.close().map_err(|err| self.0.fail("close", err))
+    }
+
+    /// Sets the moment after which accepts fail; `None` is never. It reaches accepts that wait, stays
+    /// until it is set again, and has nothing to do with the connections.
+    ///
+    /// # Errors
+    /// `use of closed network connection`, without operation and address.
+    ///
+    /// Go: `TCPListener.SetDeadline` (`net/tcpsock.go`).
+    pub fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
+        let done = self.0.fd.set_deadline(&[Mode::Read], deadline);
+        done.map_err(|err| fail::cause(err).into())
+    }
+
+    /// The same listener, as [`std::net::TcpListener::try_clone`].
+    ///
+    /// # Errors
+    /// Never; the result is std's.
+    pub fn try_clone(&self) -> io::Result<TcpListener> {
+        Ok(self.clone())
+    }
+
+    /// Takes over a listener of std's. Its connections get the default options one by one, since some
+    /// may be in the queue already.
+    ///
+    /// # Errors
+    /// What the kernel says to non-blocking mode.
+    ///
+    /// Go: `net.FileListener` (`net/file.go`).
+    pub fn from_std(listener: std::net::TcpListener) -> io::Result<TcpListener> {
+        listener.set_nonblocking(true)?;
+        let missing = Some(KeepAliveConfig::default());
+        TcpListener::new(OwnedFd::from(listener), "tcp", missing)
+            .map_err(|cause| OpError::new("file", "tcp", cause).into())
+    }
+
+    /// The listener as std's, in blocking mode. It is taken away from all clones, for which it is
+    /// closed.
+    ///
+    /// # Errors
+    /// `file tcp A: use of closed network connection`, or what the kernel says.
+    pub fn into_std(self) -> io::Result<std::net::TcpListener> {
+        let shared = &*self.0;
+        let fd = shared.fd.dup().map_err(|err| shared.fail("file", err))?;
+        shared.fd.close().map_err(|err| shared.fail("file", err))?;
+        let listener = std::net::TcpListener::from(fd);
+        socket::named("fcntl", listener.set_nonblocking(false))
+            .map_err(|cause| shared.fail_for("file", cause))?;
+        Ok(listener)
+    }
+
+    /// Calls `f` with the descriptor, which stays open until `f` returns whoever closes meanwhile.
+    ///
+    /// # Errors
+    /// `raw-control tcp A: use of closed network connection`.
+    ///
+    /// Go: `syscall.RawConn.Control`, which `TCPListener.SyscallConn` leads to.
+    pub fn with_fd<T>(&self, f: impl FnOnce(BorrowedFd<'_>) -> T) -> io::Result<T> {
+        // A duplicate made in `f` may outlive the descriptor, which its closing has to know.
+        let _ = self.0.fd.raw();
+        let done = self.0.fd.with(f);
+        done.map_err(|err| self.0.fail("raw-control", err))
+    }
+}
+
+impl Shared {
+    #[cold]
+    fn fail(&self, op: &'static str, err: Error) -> io::Error {
+        self.fail_for(op, fail::cause(err))
+    }
+
+    #[cold]
+    fn fail_for(&self, op: &'static str, cause: Cause) -> io::Error {
+        OpError::new(op, self.net, cause)
+            .addr(TcpAddr::from(self.local))
+            .into()
+    }
+}
+
+/// The number, for code that cannot do without; see [`TcpListener::with_fd`].
+impl AsRawFd for TcpListener {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.fd.raw()
+    }
+}
+
+impl fmt::Debug for TcpListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TcpListener")
+            .field("local", &self.0.local)
+            .field("closed", &self.0.fd.is_closing())
+            .finish()
+    }
+}
+
+impl Listener for TcpListener {
+    fn accept(&self) -> io::Result<Box<dyn Conn>> {
+        let (conn, _) = self.accept()?;
+        Ok(Box::new(conn))
+    }
+
+    fn close(&self) -> io::Result<()> {
+        self.close()
+    }
+
+    fn addr(&self) -> Addr {
+        self.addr()
+    }
+}
+
+impl TryFrom<std::net::TcpListener> for TcpListener {
+    type Error = io::Error;
+
+    fn try_from(listener: std::net::TcpListener) -> io::Result<TcpListener> {
+        TcpListener::from_std(listener)
+    }
+}
+
+/// What [`TcpListener::incoming`] returns.
+#[derive(Debug)]
+pub struct Incoming<'a> {
+    listener: &'a TcpListener,
+}
+
+impl Iterator for Incoming<'_> {
+    type Item = io::Result<TcpConn>;
+
+    fn next(&mut self) -> Option<io::Result<TcpConn>> {
+        match self.listener.accept() {
+            Ok((conn, _)) => Some(Ok(conn)),
+            Err(_) if self.listener.0.fd.is_closing() => None,
+            Err(err) => Some(Err(err)),
+        }
+    }
+}

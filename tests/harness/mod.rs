@@ -1,0 +1,176 @@
+//! Runs the body of a test in every way in which an execution can wait.
+//!
+//! A body uses [`scope`], [`Scope::spawn`] and [`sleep`] of this module and nothing of std's, so that it
+//! can run on plain threads and in tasks.
+
+#![allow(dead_code, reason = "no test uses all of it")]
+
+#[path = "../golden/mod.rs"]
+pub mod golden;
+pub mod lines;
+
+use gopark::net::{TcpConn, TcpListener};
+use std::{
+    os::fd::{AsFd, AsRawFd},
+    process,
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How long something must stay blocked to count as blocked.
+pub const TICK: Duration = Duration::from_millis(60);
+/// How long anything may take before it counts as stuck.
+const STUCK: Duration = Duration::from_secs(100);
+
+/// Runs `body` on plain threads. (And in tasks, with 1, 2 and 4 workers: they join here.)
+pub fn everywhere(body: impl Fn() + Send + Sync) {
+    watched("on plain threads", &body);
+}
+
+/// Runs `body` once; ends the process if it gets stuck, since nothing else could say where.
+fn watched(how: &'static str, body: &(dyn Fn() + Sync)) {
+    let name = thread::current().name().unwrap_or_default().to_owned();
+    let (done, watch) = mpsc::channel::<()>();
+    let guard = thread::spawn(move || {
+        if watch.recv_timeout(STUCK) == Err(mpsc::RecvTimeoutError::Timeout) {
+            eprintln!("{name} is stuck {how}");
+            process::abort();
+        }
+    });
+    body();
+    drop(done);
+    guard.join().unwrap();
+}
+
+/// What runs at the same time and ends before the scope does.
+#[derive(Debug)]
+pub struct Scope<'scope, 'env>(&'scope thread::Scope<'scope, 'env>);
+
+/// Runs `f`, and waits for everything it spawned.
+pub fn scope<'env, R>(f: impl for<'a, 'scope> FnOnce(&'a Scope<'scope, 'env>) -> R) -> R {
+    thread::scope(|threads| f(&Scope(threads)))
+}
+
+impl<'scope> Scope<'scope, '_> {
+    /// Runs `f` at the same time.
+    pub fn spawn<T: Send + 'scope>(&self, f: impl FnOnce() -> T + Send + 'scope) -> Job<'scope, T> {
+        Job(self.0.spawn(f))
+    }
+}
+
+/// Something that runs, and its result.
+#[derive(Debug)]
+pub struct Job<'scope, T>(thread::ScopedJoinHandle<'scope, T>);
+
+impl<T> Job<'_, T> {
+    /// Its result, once it has ended.
+    pub fn wait(self) -> T {
+        self.0.join().unwrap()
+    }
+
+    /// Whether it stays blocked for a tick.
+    pub fn is_pending(&self) -> bool {
+        let end = Instant::now() + TICK;
+        while Instant::now() < end {
+            if self.0.is_finished() {
+                return false;
+            }
+            sleep(Duration::from_millis(2));
+        }
+        true
+    }
+}
+
+/// Lets time pass; others run meanwhile.
+pub fn sleep(time: Duration) {
+    thread::sleep(time);
+}
+
+/// Waits until `condition` holds.
+pub fn until(what: &str, condition: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(20);
+    while !condition() {
+        assert!(Instant::now() < end, "{what}: not within 20 s");
+        sleep(Duration::from_millis(1));
+    }
+}
+
+/// A listener on the loopback address.
+pub fn listener() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").unwrap()
+}
+
+/// Both ends of a connection: the dialer's and the accepted one.
+pub fn pair() -> (TcpConn, TcpConn) {
+    pair_on(&listener())
+}
+
+pub fn pair_on(listener: &TcpListener) -> (TcpConn, TcpConn) {
+    let client = TcpConn::connect(listener.local_addr().unwrap()).unwrap();
+    let (server, peer) = listener.accept().unwrap();
+    assert_eq!(peer, client.local_addr().unwrap());
+    (client, server)
+}
+
+/// A number among the options of a socket.
+pub fn option(fd: impl AsFd, level: i32, name: i32) -> i32 {
+    let mut value = 0i32;
+    let mut len = size_of::<i32>() as libc::socklen_t;
+    let at = (&raw mut value).cast();
+    // SAFETY: `at` and `len` describe one `i32`.
+    let done = unsafe { libc::getsockopt(fd.as_fd().as_raw_fd(), level, name, at, &mut len) };
+    assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
+    value
+}
+
+/// The state of a connection in the kernel.
+pub fn tcp_state(conn: &TcpConn) -> &'static str {
+    const STATES: [&str; 12] = [
+        "?",
+        "ESTABLISHED",
+        "SYN_SENT",
+        "SYN_RECV",
+        "FIN_WAIT1",
+        "FIN_WAIT2",
+        "TIME_WAIT",
+        "CLOSE",
+        "CLOSE_WAIT",
+        "LAST_ACK",
+        "LISTEN",
+        "CLOSING",
+    ];
+    // The state is the first byte of the structure.
+    let info = conn
+        .with_fd(|fd| option(fd, libc::IPPROTO_TCP, libc::TCP_INFO))
+        .unwrap();
+    STATES[info.to_ne_bytes()[0] as usize]
+}
+
+/// Waits until the kernel has brought a connection into `state`.
+pub fn until_state(conn: &TcpConn, state: &str) {
+    until(state, || tcp_state(conn) == state);
+}
+
+/// Waits until `bytes` can be read.
+pub fn until_readable(conn: &TcpConn, bytes: usize) {
+    until("data", || {
+        let mut waiting = 0i32;
+        let at = &raw mut waiting;
+        // SAFETY: FIONREAD writes one `i32`.
+        let done = conn
+            .with_fd(|fd| unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONREAD, at) })
+            .unwrap();
+        assert_eq!(done, 0);
+        waiting as usize >= bytes
+    });
+}
+
+/// A loopback listener whose accept queue is full, so that whoever dials waits.
+pub fn full_backlog() -> (std::net::TcpListener, TcpConn) {
+    let config = gopark::net::ListenConfig::new().backlog(0);
+    let listener = config.bind("127.0.0.1:0").unwrap();
+    // Linux lets one more in than it is asked to.
+    let fill = TcpConn::connect(listener.local_addr().unwrap()).unwrap();
+    (listener.into_std().unwrap(), fill)
+}

@@ -1,0 +1,354 @@
+//! Promises about dialing: what Go printed is what we print.
+
+mod harness;
+
+use gopark::net::{
+    Addr, Cause, Conn, Dialer, TcpAddr, TcpConn, UdpAddr, UnixAddr, UnixNet, dial, dial_tcp,
+    dial_timeout, listen,
+};
+use harness::{everywhere, full_backlog, lines::*, listener, scope, until};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+fn closed_port() -> SocketAddr {
+    listener().local_addr().unwrap()
+}
+
+/// Follows the Go program `dial_refused`.
+#[test]
+fn a_refused_dial_names_what_was_dialed_and_what_refused() {
+    everywhere(|| {
+        let mut out = Lines::new();
+        let to = closed_port();
+        out.name(to, "SPORT");
+        let port = to.port();
+        for (network, address) in [
+            ("tcp", format!(":{port}")),
+            ("tcp", format!("127.0.0.1:{port}")),
+            ("tcp", format!("0.0.0.0:{port}")),
+            ("tcp", format!("[::1]:{port}")),
+            ("tcp", format!("[::]:{port}")),
+            ("tcp4", format!(":{port}")),
+            ("tcp4", format!("127.0.0.1:{port}")),
+            ("tcp6", format!(":{port}")),
+            ("tcp6", format!("[::1]:{port}")),
+            ("tcp", format!("[::ffff:127.0.0.1]:{port}")),
+            ("tcp", "127.0.0.1:0".into()),
+            ("tcp", ":0".into()),
+            ("tcp", "127.0.0.1:".into()),
+        ] {
+            let result = dial(network, &address);
+            let nil = result.is_err();
+            let err = out.error(result);
+            out.print(format!(
+                "Dial {network} {address}: conn-nil={nil} err={err}"
+            ));
+        }
+        let remote = TcpAddr::from(to);
+        let local = TcpAddr::new([127, 0, 0, 9], 0);
+        out.done("DialTCP nil laddr", dial_tcp("tcp", None, &remote));
+        out.done(
+            "DialTCP with laddr 127.0.0.9:0",
+            dial_tcp("tcp", Some(&local), &remote),
+        );
+        let dialer = Dialer::new().local_addr(local);
+        out.done(
+            "Dialer{LocalAddr 127.0.0.9:0}",
+            dialer.dial("tcp", &to.to_string()),
+        );
+        out.compare(include_str!("golden/dial_refused.txt"), &[]);
+    });
+}
+
+/// Follows the Go program `dial_unreachable`.
+#[test]
+fn an_address_nobody_can_have_is_unreachable() {
+    everywhere(|| {
+        let mut out = Lines::new();
+        for address in ["127.255.255.255:80", "255.255.255.255:80"] {
+            out.done(&format!("Dial tcp {address}"), dial("tcp", address));
+        }
+        let address = "[ff01::1%lo]:80";
+        out.done(&format!("Dial tcp6 {address}"), dial("tcp6", address));
+        let udp = [("UDP dial", "not of TCP")];
+        out.compare(include_str!("golden/dial_unreachable.txt"), &udp);
+    });
+}
+
+/// Follows the Go program `dial_timeout` and Go's TestDialTimeout.
+#[test]
+fn a_dial_ends_at_the_earlier_of_time_out_and_deadline() {
+    everywhere(|| {
+        let (full, _fill) = full_backlog();
+        let to = full.local_addr().unwrap();
+        let address = to.to_string();
+        let mut out = Lines::new();
+        out.name(to, "SPORT");
+        let ms = Duration::from_millis;
+
+        let start = Instant::now();
+        let result = dial_timeout("tcp", &address, ms(200));
+        let (when, err) = (elapsed(start, ms(200)), out.timeout(result));
+        out.print(format!("DialTimeout 200ms: {when} err={err}"));
+
+        let start = Instant::now();
+        let early = Dialer::new()
+            .deadline(start + ms(150))
+            .timeout(ms(3_600_000));
+        let result = early.dial("tcp", &address);
+        let (when, err) = (elapsed(start, ms(150)), out.timeout(result));
+        out.print(format!("Dialer.Deadline 150ms: {when} err={err}"));
+
+        let past = Instant::now();
+        let result = Dialer::new().deadline(past).dial("tcp", &address);
+        let line = out.timeout(result);
+        out.print(format!("DialTimeout -1ns: err={line}"));
+        let line = out.timeout(dial_timeout("tcp", &address, Duration::from_nanos(1)));
+        out.print(format!("DialTimeout 1ns: err={line}"));
+        let result = Dialer::new().deadline(past).dial("tcp", &address);
+        out.done("Dialer.Deadline in 1970", result);
+        out.compare(
+            include_str!("golden/dial_timeout.txt"),
+            &[
+                ("DialContext 150ms", "tokens are not here yet"),
+                ("cancel after 100ms", "tokens are not here yet"),
+                ("Dialer.Cancel", "tokens are not here yet"),
+            ],
+        );
+        let err = TcpConn::connect_timeout(&to, ms(20)).unwrap_err();
+        assert!(gopark::net::is_timeout(&err), "{err}");
+        assert_eq!(err.to_string(), format!("dial tcp {to}: i/o timeout"));
+    });
+}
+
+/// Follows the Go program `dial_bad_network`, its part about TCP and about what is no network.
+#[test]
+fn networks_that_are_none_are_said_to_be_unknown() {
+    everywhere(|| {
+        let mut out = Lines::new();
+        for network in [
+            "",
+            "tcp5",
+            "TCP",
+            "foo",
+            "tcp:6",
+            "ip",
+            "ip4",
+            "ip:foo",
+            "ip4:999999",
+            "unixfoo",
+            "udp4:1",
+        ] {
+            out.done(&format!("Dial {network}"), dial(network, "127.0.0.1:80"));
+        }
+        for network in ["", "tcp5", "udp", "ip4:icmp"] {
+            out.done(&format!("Listen {network}"), listen(network, "127.0.0.1:0"));
+        }
+        for network in ["tcp", "udp", "unix"] {
+            out.done(&format!("Dial {network} empty address"), dial(network, ""));
+        }
+        out.done("DialTCP udp", dial_tcp("udp", None, &TcpAddr::wildcard(0)));
+        out.compare(
+            include_str!("golden/dial_bad_network.txt"),
+            &[
+                ("ListenPacket", "not of TCP"),
+                ("DialTCP nil raddr", "an address cannot be left out"),
+                ("DialUDP", "not of TCP"),
+                ("ListenTCP udp", "an address cannot be left out"),
+                ("ListenUDP", "not of TCP"),
+                ("ListenUnix", "not of TCP"),
+                ("DialUnix", "not of TCP"),
+                ("Dialer.DialTCP", "dial_tcp and Dialer do it"),
+                ("Resolve", "held by the tests of resolution"),
+            ],
+        );
+    });
+}
+
+/// Follows the Go program `dial_local_addr` and Go's TestDialerLocalAddr.
+#[test]
+fn a_local_address_must_fit_and_must_be_free() {
+    everywhere(|| {
+        let listener = listener();
+        let to = listener.local_addr().unwrap();
+        let address = to.to_string();
+        let mut out = Lines::new();
+        out.name(to, "SPORT");
+        let not_ours = TcpAddr::new([203, 0, 113, 1], 0);
+        let from = |local: Addr| Dialer::new().local_addr(local);
+        out.done(
+            "LocalAddr not ours",
+            from(not_ours.clone().into()).dial("tcp", &address),
+        );
+        out.done(
+            "DialTCP laddr not ours",
+            dial_tcp("tcp", Some(&not_ours), &to.into()),
+        );
+        out.done("Listen on address not ours", listen("tcp", "203.0.113.1:0"));
+        out.done(
+            "LocalAddr port already listening",
+            from(listener.addr()).dial("tcp", "127.0.0.1:1"),
+        );
+        out.done(
+            "LocalAddr of wrong type",
+            from(UdpAddr::wildcard(0).into()).dial("tcp", &address),
+        );
+        let v6 = TcpAddr::new(std::net::Ipv6Addr::LOCALHOST, 0);
+        out.done(
+            "LocalAddr of wrong family",
+            from(v6.into()).dial("tcp", &address),
+        );
+        out.done(
+            "LocalAddr unix for tcp",
+            from(UnixAddr::new("x", UnixNet::Stream).into()).dial("tcp", &address),
+        );
+        out.compare(
+            include_str!("golden/dial_local_addr.txt"),
+            &[
+                ("ListenPacket", "not of TCP"),
+                ("no free ports", "needs a hook before the bind"),
+                ("explicit local port in use", "needs a hook before the bind"),
+            ],
+        );
+        // A local address that is ours is where the connection comes from.
+        let conn = from(TcpAddr::new([127, 0, 0, 9], 0).into())
+            .dial("tcp", &address)
+            .unwrap();
+        let (_, peer) = listener.accept().unwrap();
+        assert_eq!(peer.ip().to_string(), "127.0.0.9");
+        assert_eq!(conn.local_addr().unwrap().to_string(), peer.to_string());
+    });
+}
+
+/// Follows the Go program `dial_backlog_blocks`.
+#[test]
+fn a_dial_waits_while_the_accept_queue_is_full() {
+    everywhere(|| {
+        let (full, _fill) = full_backlog();
+        let to = full.local_addr().unwrap();
+        scope(|s| {
+            let dial = s.spawn(|| TcpConn::connect(to));
+            assert!(dial.is_pending(), "a full queue let one in");
+            let _first = full.accept().unwrap();
+            let conn = dial.wait().unwrap();
+            assert_eq!(conn.peer_addr().unwrap(), to);
+            assert_eq!(full.accept().unwrap().1, conn.local_addr().unwrap());
+        });
+    });
+}
+
+/// Follows Go's TestDialTimeoutMaxDuration.
+#[test]
+fn a_time_out_beyond_the_end_of_time_is_none() {
+    everywhere(|| {
+        let listener = listener();
+        let to = listener.local_addr().unwrap();
+        dial_timeout("tcp", &to.to_string(), Duration::MAX).unwrap();
+        TcpConn::connect_timeout(&to, Duration::MAX).unwrap();
+        let err = TcpConn::connect_timeout(&to, Duration::ZERO).unwrap_err();
+        assert_eq!(err.kind(), std::io::ErrorKind::InvalidInput);
+    });
+}
+
+/// Follows Go's sequence of dialSerial: the first address that answers wins; else the first error.
+#[test]
+fn several_addresses_are_tried_in_order_and_the_first_error_is_returned() {
+    everywhere(|| {
+        let listener = listener();
+        let (closed, open) = (closed_port(), listener.local_addr().unwrap());
+        let conn = TcpConn::connect([closed, open]).unwrap();
+        assert_eq!(conn.peer_addr().unwrap(), open);
+        let other: SocketAddr = "127.255.255.255:1".parse().unwrap();
+        let err = TcpConn::connect([closed, other]).unwrap_err();
+        let text = format!("dial tcp {closed}: connect: connection refused");
+        assert_eq!(err.to_string(), text);
+        let err = TcpConn::connect(Vec::new()).unwrap_err();
+        assert_eq!(err.to_string(), "dial tcp: missing address");
+        let err = TcpConn::connect("localhost").unwrap_err();
+        assert_eq!(
+            err.to_string(),
+            "dial tcp: address localhost: missing port in address"
+        );
+    });
+}
+
+/// Follows Go's TestDialLocal and TestDialListenerAddr.
+#[test]
+fn this_machine_is_reached_without_a_host_by_name_and_through_the_wildcard_of_the_other_family() {
+    everywhere(|| {
+        let listener = listener();
+        let port = listener.local_addr().unwrap().port();
+        dial("tcp", &format!(":{port}")).unwrap();
+        dial("tcp", &format!("localhost:{port}")).unwrap();
+        TcpConn::connect(("localhost", port)).unwrap();
+        dial("tcp", &format!("[::]:{port}")).unwrap();
+    });
+}
+
+/// Follows Go's selfConnect: only what the kernel chose is an accident.
+#[test]
+fn a_connection_to_itself_is_handed_out_to_whoever_chose_the_local_port() {
+    everywhere(|| {
+        let to = TcpAddr::from(closed_port());
+        let conn = dial_tcp("tcp", Some(&to), &to).unwrap();
+        assert_eq!(conn.local_addr().unwrap(), conn.peer_addr().unwrap());
+        conn.write(b"echo").unwrap();
+        let mut buf = [0; 8];
+        assert_eq!(conn.read(&mut buf).unwrap(), 4);
+    });
+}
+
+/// Follows Go's TestTCPSpuriousConnSetupCompletion.
+#[test]
+fn whoever_gets_a_connection_can_use_it() {
+    everywhere(|| {
+        let listener = listener();
+        let to = listener.local_addr().unwrap();
+        const DIALERS: usize = 8;
+        const EACH: usize = 40;
+        scope(|s| {
+            s.spawn(|| {
+                for _ in 0..DIALERS * EACH {
+                    drop(listener.accept().unwrap());
+                }
+            });
+            for _ in 0..DIALERS {
+                s.spawn(|| {
+                    for _ in 0..EACH {
+                        let conn = TcpConn::connect(to).unwrap();
+                        if let Err(err) = conn.write(b"x") {
+                            let kind = err.kind();
+                            assert_ne!(kind, std::io::ErrorKind::NotConnected, "{err}");
+                        }
+                    }
+                });
+            }
+        });
+    });
+}
+
+#[test]
+fn a_boxed_connection_reads_writes_and_tells_its_addresses() {
+    everywhere(|| {
+        use std::io::{Read, Write};
+        let listener = listen("tcp", "127.0.0.1:0").unwrap();
+        let mut client: Box<dyn Conn> = dial("tcp", &listener.addr().to_string()).unwrap();
+        let server = listener.accept().unwrap();
+        client.write_all(b"hello").unwrap();
+        let mut buf = [0; 5];
+        (&*server).read_exact(&mut buf).unwrap();
+        assert_eq!(&buf, b"hello");
+        assert_eq!(client.remote_addr(), server.local_addr());
+        assert_eq!(client.local_addr(), server.remote_addr());
+        client.close().unwrap();
+        assert!(gopark::net::is_closed(
+            &Read::read(&mut client, &mut buf).unwrap_err()
+        ));
+        until("the end", || server.read(&mut [0; 1]).unwrap() == 0);
+        let err = client.close().unwrap_err();
+        let op = gopark::net::NetError::op_error(&err).unwrap();
+        assert!(matches!(op.err, Cause::Closed));
+    });
+}
