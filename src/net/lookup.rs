@@ -6,8 +6,8 @@ use super::{AddrList, Cause, DnsError, Purpose, Resolution, resolve};
 use std::time::Instant;
 
 /// Runs a call that blocks its thread. Everything in `net` that blocks comes through here.
-pub(crate) fn blocking<T>(f: impl FnOnce() -> T) -> T {
-    f()
+pub(crate) fn blocking<T: Send>(f: impl FnOnce() -> T + Send) -> T {
+    crate::blocking(f)
 }
 
 /// The end points `address` stands for on `network`. Only a host name is asked about; that can take
