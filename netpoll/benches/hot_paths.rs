@@ -9,6 +9,7 @@ use std::cell::Cell;
 use std::hint::black_box;
 use std::os::unix::net::UnixStream;
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Parks by making itself ready: the cost of the slot and nothing else.
@@ -43,6 +44,12 @@ unsafe impl Park for Immediate {
 }
 
 fn hot_paths(c: &mut Criterion) {
+    // The unit everything below is made of: a machine where this is slow is slow throughout.
+    let word = AtomicU64::new(0);
+    c.bench_function("one locked exchange", |b| {
+        b.iter(|| word.swap(black_box(1), Ordering::SeqCst))
+    });
+
     c.bench_function("clock::now", |b| b.iter(clock::now));
     c.bench_function("Instant::now", |b| b.iter(Instant::now));
 

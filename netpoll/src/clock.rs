@@ -35,10 +35,9 @@ pub fn now() -> u64 {
 #[inline]
 pub fn of(instant: Instant) -> u64 {
     let base = *BASE;
-    if instant >= base {
-        AT_BASE.saturating_add(nanos(instant - base))
-    } else {
-        AT_BASE.saturating_sub(nanos(base - instant)).max(1)
+    match instant.checked_duration_since(base) {
+        Some(since) => AT_BASE.saturating_add(nanos(since)),
+        None => AT_BASE.saturating_sub(nanos(base - instant)).max(1),
     }
 }
 

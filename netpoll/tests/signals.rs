@@ -71,7 +71,7 @@ fn a_storm_of_signals_interrupts_no_read_no_write_and_no_deadline() {
         stay();
         (result, a)
     });
-    while done.load(SeqCst) < 2 {
+    while done.load(SeqCst) < 2 && !writer.is_finished() && !reader.is_finished() {
         for thread in [writer.as_pthread_t(), reader.as_pthread_t()] {
             // SAFETY: both threads stay until `stop` is set.
             unsafe { libc::pthread_kill(thread, libc::SIGUSR1) };

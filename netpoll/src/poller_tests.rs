@@ -1,0 +1,115 @@
+//! What can only be seen from inside a poller.
+
+use super::*;
+use crate::park;
+use std::os::unix::net::UnixStream;
+
+fn wakes(poller: &Poller) -> u64 {
+    poller.counters().wakes.load(Ordering::Relaxed)
+}
+
+/// Go: `BenchmarkNetpollBreak`.
+#[test]
+fn any_number_of_wakes_between_two_sleeps_costs_at_most_one_write() {
+    let poller = Poller::new().unwrap();
+    for _ in 0..1000 {
+        poller.handle().wake();
+    }
+    assert_eq!(wakes(&poller), 0, "it was not asleep");
+    poller.poll(None).unwrap();
+    for _ in 0..50 {
+        let before = wakes(&poller);
+        let handles = [(); 4].map(|()| poller.handle().clone());
+        std::thread::scope(|scope| {
+            for handle in handles {
+                scope.spawn(move || {
+                    while !handle.is_sleeping() && wakes_of(&handle) == before {
+                        std::thread::yield_now();
+                    }
+                    for _ in 0..100 {
+                        handle.wake();
+                    }
+                });
+            }
+            let sleeps = poller.counters().sleeps.load(Ordering::Relaxed);
+            poller.poll(None).unwrap();
+            let slept = poller.counters().sleeps.load(Ordering::Relaxed) - sleeps;
+            assert!(wakes(&poller) - before <= slept);
+        });
+        // What the stragglers left: at most one poll that does not block, then quiet.
+        poller.poll(Some(Duration::from_micros(1))).unwrap();
+    }
+}
+
+fn wakes_of(handle: &PollerHandle) -> u64 {
+    handle.counters().wakes.load(Ordering::Relaxed)
+}
+
+#[test]
+fn an_event_collected_for_a_place_that_was_given_away_reaches_nobody() {
+    let poller = Poller::new().unwrap();
+    let (a, _peer) = UnixStream::pair().unwrap();
+    let old = Arc::new(PollDesc::new());
+    let (key, seq) = poller.register(a.as_raw_fd(), &old, None).unwrap();
+    // Out of the table, but not out of epoll: as a close whose event was under way.
+    poller.handle().deregister(a.as_raw_fd(), key, seq, false);
+    let (b, _other) = UnixStream::pair().unwrap();
+    b.set_nonblocking(true).unwrap();
+    while std::io::Write::write(&mut &b, &[0; 4096]).is_ok() {}
+    let new = Arc::new(PollDesc::new());
+    let (reused, _) = poller.register(b.as_raw_fd(), &new, None).unwrap();
+    assert_eq!(reused, key, "the place is used again");
+    assert_eq!(poller.poll(Some(Duration::ZERO)).unwrap(), 0);
+    let stale = poller.counters().stale_events.load(Ordering::Relaxed);
+    assert_eq!(stale, 1);
+    assert!(new.is_quiet(Mode::Read) && new.is_quiet(Mode::Write));
+    assert!(old.is_quiet(Mode::Write));
+}
+
+#[test]
+fn a_file_that_epoll_does_not_take_is_not_pollable() {
+    let poller = Poller::new().unwrap();
+    let file = std::fs::File::open("/proc/self/exe").unwrap();
+    let desc = Arc::new(PollDesc::new());
+    let result = poller.register(file.as_raw_fd(), &desc, None);
+    assert_eq!(result, Err(Error::NotPollable));
+    poller.poll(Some(Duration::ZERO)).unwrap();
+    assert_eq!(poller.descs.borrow().len(), 0);
+}
+
+/// Go: `TestReadError/ErrNotPollable`, which needs `/dev/net/tun`.
+#[test]
+fn an_unconfigured_tunnel_is_not_pollable_and_hangs_nobody() {
+    let tun = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .open("/dev/net/tun");
+    let Ok(tun) = tun else {
+        eprintln!("skipped: no permission for /dev/net/tun, or no such device");
+        return;
+    };
+    let fd = crate::Fd::new(tun.into(), crate::Kind::FILE).unwrap();
+    let bound = std::time::Instant::now() + Duration::from_secs(10);
+    fd.set_deadline(&[Mode::Read], Some(bound)).unwrap();
+    let err = fd.read(&mut [0; 64]).unwrap_err();
+    assert!(
+        err == Error::NotPollable || err.errno() == Some(libc::EBADFD),
+        "{err}"
+    );
+}
+
+#[test]
+fn a_refused_sleep_leaves_a_timer_that_is_forgotten() {
+    park::with_current(|p| {
+        let poller = p.poller();
+        let before = poller.timers();
+        let sleep = Arc::new(Sleep::default());
+        for _ in 0..200 {
+            poller.add_sleep(u64::MAX - 1, sleep.clone());
+            poller.handle().disarmed();
+        }
+        sleep.done.store(true, Ordering::Relaxed);
+        poller.poll(Some(Duration::ZERO)).unwrap();
+        assert_eq!(poller.timers(), before);
+    });
+}
