@@ -11,6 +11,7 @@ pub mod lines;
 
 use gopark::net::{TcpConn, TcpListener};
 use std::{
+    io::{self, Write},
     os::fd::{AsFd, AsRawFd},
     process,
     sync::mpsc,
@@ -34,7 +35,8 @@ fn watched(how: &'static str, body: &(dyn Fn() + Sync)) {
     let (done, watch) = mpsc::channel::<()>();
     let guard = thread::spawn(move || {
         if watch.recv_timeout(STUCK) == Err(mpsc::RecvTimeoutError::Timeout) {
-            eprintln!("{name} is stuck {how}");
+            // Not `eprintln`, which would be captured with the test's output and die with it.
+            let _ = writeln!(io::stderr(), "{name} is stuck {how}");
             process::abort();
         }
     });
