@@ -4,7 +4,9 @@ use gopark::net::{TcpConn, TcpListener};
 use std::io;
 
 fn main() -> io::Result<()> {
-    let addr = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:7000".into());
+    let addr = std::env::args()
+        .nth(1)
+        .unwrap_or_else(|| "127.0.0.1:7000".into());
     gopark::run(|| {
         let listener = TcpListener::bind(&addr)?;
         println!("echoing on {}", listener.local_addr()?);

@@ -7,7 +7,10 @@ fn main() -> io::Result<()> {
     let n: usize = match std::env::args().nth(1) {
         None => 100_000,
         Some(text) => text.parse().map_err(|_| {
-            io::Error::new(io::ErrorKind::InvalidInput, format!("{text:?} is no number of tasks"))
+            io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("{text:?} is no number of tasks"),
+            )
         })?,
     };
     let runtime = gopark::Runtime::new()?;
@@ -43,8 +46,13 @@ impl Memory {
     fn now() -> io::Result<Memory> {
         let status = fs::read_to_string("/proc/self/status")?;
         let number = |name: &str| {
-            let line = status.lines().find_map(|l| l.strip_prefix(name)).unwrap_or("0");
-            line.trim_matches(|c: char| !c.is_ascii_digit()).parse().unwrap_or(0)
+            let line = status
+                .lines()
+                .find_map(|l| l.strip_prefix(name))
+                .unwrap_or("0");
+            line.trim_matches(|c: char| !c.is_ascii_digit())
+                .parse()
+                .unwrap_or(0)
         };
         Ok(Memory {
             rss: number("VmRSS:"),

@@ -5,6 +5,7 @@ mod conn;
 mod dial;
 mod error;
 mod fail;
+mod lease;
 mod listen;
 mod lookup;
 mod network;
@@ -24,6 +25,7 @@ pub use error::{
     AddrError, Cause, DnsError, Errno, InvalidAddrError, NetError, OpError, ParseError,
     SyscallError, Timeout, UnknownNetworkError,
 };
+pub use lease::{LEASE_SIZE, Lease, LeasedReader};
 pub use listen::{ListenConfig, listen, listen_tcp};
 pub use network::{IpVersion, Network};
 pub use resolve::{

@@ -29,9 +29,43 @@ impl Fd {
             buf.len()
         };
         // SAFETY: `buf` is valid for `want` bytes of writing.
-        self.read_once(want, |fd| unsafe {
-            libc::read(fd, buf.as_mut_ptr().cast(), want)
+        self.read_once(want, |fd| {
+            // SAFETY: `buf` is valid for `want` bytes of writing.
+            count(unsafe { libc::read(fd, buf.as_mut_ptr().cast(), want) })
         })
+    }
+
+    /// [`Fd::read`] of up to `want` bytes into a buffer that is asked for when there is something to
+    /// try and dropped before any wait, so that the caller waits holding none. `lend` must give
+    /// buffers of at least `want` bytes. Returns the buffer and how much of it is filled.
+    ///
+    /// # Errors
+    /// Those of [`Fd::read`].
+    ///
+    /// # Panics
+    /// If a buffer is too short.
+    #[inline]
+    pub fn read_lent<B: AsMut<[u8]>>(
+        &self,
+        want: usize,
+        mut lend: impl FnMut() -> B,
+    ) -> Result<(B, usize), Error> {
+        let _held = self.lock(Side::Read)?;
+        let mut filled = None;
+        let n = self.read_once(want, |fd| {
+            let mut buf = lend();
+            let at = buf.as_mut()[..want].as_mut_ptr();
+            // SAFETY: `at` is valid for `want` bytes of writing.
+            let n = count(unsafe { libc::read(fd, at.cast(), want) });
+            if n.is_ok() {
+                filled = Some(buf);
+            }
+            n
+        })?;
+        Ok((
+            filled.expect("a read that succeeded has filled its buffer"),
+            n,
+        ))
     }
 
     /// [`Fd::read`] into several buffers, filled in order.
@@ -48,9 +82,9 @@ impl Fd {
         let n = bufs.len().min(MAX_IOV);
         let want = bufs[..n].iter().map(|b| b.len()).sum::<usize>();
         let want = want.min(MAX_RW_COUNT);
-        // SAFETY: `IoSliceMut` has the layout of `iovec`, each of them valid for writing.
-        self.read_once(want, |fd| unsafe {
-            libc::readv(fd, bufs.as_mut_ptr().cast(), n as i32)
+        self.read_once(want, |fd| {
+            // SAFETY: `IoSliceMut` has the layout of `iovec`, each of them valid for writing.
+            count(unsafe { libc::readv(fd, bufs.as_mut_ptr().cast(), n as i32) })
         })
     }
 
@@ -61,7 +95,11 @@ impl Fd {
     /// descriptor is registered (no event would come), and not after a half close, a hang-up, an
     /// error or urgent data, where a short read proves nothing.
     #[inline]
-    fn read_once(&self, want: usize, mut call: impl FnMut(RawFd) -> isize) -> Result<usize, Error> {
+    fn read_once(
+        &self,
+        want: usize,
+        mut call: impl FnMut(RawFd) -> Result<usize, i32>,
+    ) -> Result<usize, Error> {
         self.desc.check(Mode::Read)?;
         let drained = self.drained.load(Relaxed);
         if drained && self.desc.home(Mode::Read) != 0 && self.desc.is_quiet(Mode::Read) {
@@ -75,22 +113,20 @@ impl Fd {
             self.desc.reset(Mode::Read);
         }
         loop {
-            let n = call(self.sysfd);
-            if n >= 0 {
-                let n = n as usize;
-                let short = self.kind.skip_short_read && n != 0 && n < want;
-                if short != drained {
-                    self.drained.store(short, Relaxed);
+            match call(self.sysfd) {
+                Ok(n) => {
+                    let short = self.kind.skip_short_read && n != 0 && n < want;
+                    if short != drained {
+                        self.drained.store(short, Relaxed);
+                    }
+                    return Ok(n);
                 }
-                return Ok(n);
-            }
-            match errno() {
-                libc::EINTR => {}
-                libc::EAGAIN if self.kind.pollable => {
+                Err(libc::EINTR) => {}
+                Err(libc::EAGAIN) if self.kind.pollable => {
                     self.count_eagain();
                     self.wait(Mode::Read, Reason::Read)?;
                 }
-                errno => {
+                Err(errno) => {
                     return Err(Error::Sys {
                         call: "read",
                         errno,

@@ -61,6 +61,19 @@ impl TcpConn {
         inner.fd.read(buf).map_err(|err| inner.fail("read", err))
     }
 
+    /// A read into a buffer that `lend` provides when there is something to try.
+    #[inline]
+    pub(crate) fn read_lent<B: AsMut<[u8]>>(
+        &self,
+        want: usize,
+        lend: impl FnMut() -> B,
+    ) -> io::Result<(B, usize)> {
+        let inner = &*self.0;
+        inner.start_timeout(Mode::Read);
+        let done = inner.fd.read_lent(want, lend);
+        done.map_err(|err| inner.fail("read", err))
+    }
+
     /// [`read`](TcpConn::read) into several buffers, filled in order.
     ///
     /// # Errors

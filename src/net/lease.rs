@@ -1,0 +1,206 @@
+//! Reading into a buffer that is lent only while there is something in it.
+//!
+//! A connection that waits with a buffer of its own on its task's stack keeps that memory for as
+//! long as it waits, and a thousand of them keep a thousand cold buffers, which the processor's
+//! caches feel. A leased read waits with none. When there is data it takes a buffer from its worker,
+//! usually the one that the last task has just put back, so it is warm.
+//!
+//! A buffer belongs to the thread it came from; so does a started task, so a lease may be held
+//! across waits. Then the next reader on that worker gets another buffer.
+
+#![forbid(unsafe_code)]
+
+use super::TcpConn;
+use std::cell::RefCell;
+use std::fmt;
+use std::io::{self, BufRead, Read};
+use std::marker::PhantomData;
+use std::ops::Deref;
+
+/// The size of a lent buffer.
+pub const LEASE_SIZE: usize = 16 * 1024;
+/// How many idle buffers a thread keeps.
+const KEPT: usize = 32;
+
+thread_local! {
+    static IDLE: RefCell<Vec<Box<[u8; LEASE_SIZE]>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A buffer of this thread; goes back when dropped.
+pub(crate) struct Buffer {
+    /// `None` only while it is being dropped.
+    bytes: Option<Box<[u8; LEASE_SIZE]>>,
+    /// It goes back to the thread it is from.
+    stays: PhantomData<*mut ()>,
+}
+
+impl Buffer {
+    #[inline]
+    pub(crate) fn take() -> Buffer {
+        let idle = IDLE.with_borrow_mut(Vec::pop);
+        let fresh = || {
+            let bytes = vec![0; LEASE_SIZE].into_boxed_slice();
+            bytes.try_into().expect("it has this size")
+        };
+        Buffer {
+            bytes: Some(idle.unwrap_or_else(fresh)),
+            stays: PhantomData,
+        }
+    }
+}
+
+impl Drop for Buffer {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(bytes) = self.bytes.take() {
+            // While the thread ends there is nowhere to put it.
+            let _ = IDLE.try_with(|idle| {
+                let mut idle = idle.borrow_mut();
+                if idle.len() < KEPT {
+                    idle.push(bytes);
+                }
+            });
+        }
+    }
+}
+
+impl AsMut<[u8]> for Buffer {
+    #[inline]
+    fn as_mut(&mut self) -> &mut [u8] {
+        self.bytes
+            .as_deref_mut()
+            .map_or(&mut [], |bytes| &mut bytes[..])
+    }
+}
+
+/// What a leased read has read. The buffer goes back to the worker when this is dropped, so drop it
+/// before the next wait. Empty at the end of the stream.
+///
+/// It stays on its thread:
+///
+/// ```compile_fail
+/// fn send<T: Send>() {}
+/// send::<gopark::net::Lease>();
+/// ```
+pub struct Lease {
+    buffer: Buffer,
+    start: usize,
+    end: usize,
+}
+
+impl Deref for Lease {
+    type Target = [u8];
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        self.buffer
+            .bytes
+            .as_deref()
+            .map_or(&[], |bytes| &bytes[self.start..self.end])
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Lease({} bytes)", self.len())
+    }
+}
+
+impl TcpConn {
+    /// Reads what is there, at most [`LEASE_SIZE`] bytes, into a buffer lent by the worker. The caller
+    /// waits without one. An empty lease is the end of the stream.
+    ///
+    /// # Errors
+    /// Those of [`TcpConn::read`].
+    ///
+    /// ```
+    /// # use gopark::net::{TcpConn, TcpListener};
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let conn = TcpConn::connect(listener.local_addr()?)?;
+    /// # let (peer, _) = listener.accept()?;
+    /// peer.write(b"hello")?;
+    /// assert_eq!(*conn.read_lease()?, *b"hello");
+    /// peer.close()?;
+    /// assert!(conn.read_lease()?.is_empty());
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[inline]
+    pub fn read_lease(&self) -> io::Result<Lease> {
+        let (buffer, end) = self.read_lent(LEASE_SIZE, Buffer::take)?;
+        Ok(Lease {
+            buffer,
+            start: 0,
+            end,
+        })
+    }
+
+    /// A buffered reader that holds a buffer only while there is unread data in it.
+    ///
+    /// ```
+    /// # use gopark::net::{TcpConn, TcpListener};
+    /// use std::io::BufRead;
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let conn = TcpConn::connect(listener.local_addr()?)?;
+    /// # let (peer, _) = listener.accept()?;
+    /// peer.write(b"one\ntwo\n")?;
+    /// let mut lines = conn.leased().lines();
+    /// assert_eq!(lines.next().unwrap()?, "one");
+    /// assert_eq!(lines.next().unwrap()?, "two");
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn leased(&self) -> LeasedReader<'_> {
+        LeasedReader {
+            conn: self,
+            lease: None,
+        }
+    }
+}
+
+/// A buffered reader over leased reads. See [`TcpConn::leased`].
+#[derive(Debug)]
+pub struct LeasedReader<'a> {
+    conn: &'a TcpConn,
+    lease: Option<Lease>,
+}
+
+impl LeasedReader<'_> {
+    /// What was read and not yet consumed.
+    pub fn buffer(&self) -> &[u8] {
+        self.lease.as_deref().unwrap_or(&[])
+    }
+}
+
+impl BufRead for LeasedReader<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.lease.is_none() {
+            let lease = self.conn.read_lease()?;
+            if lease.is_empty() {
+                return Ok(&[]);
+            }
+            self.lease = Some(lease);
+        }
+        Ok(self.buffer())
+    }
+
+    fn consume(&mut self, n: usize) {
+        if let Some(lease) = &mut self.lease {
+            lease.start += n.min(lease.len());
+            if lease.is_empty() {
+                self.lease = None;
+            }
+        }
+    }
+}
+
+impl Read for LeasedReader<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if self.lease.is_none() && buf.len() >= LEASE_SIZE {
+            return self.conn.read(buf);
+        }
+        let n = {
+            let mut rest = self.fill_buf()?;
+            rest.read(buf)?
+        };
+        self.consume(n);
+        Ok(n)
+    }
+}
