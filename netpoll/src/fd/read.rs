@@ -28,7 +28,6 @@ impl Fd {
         } else {
             buf.len()
         };
-        // SAFETY: `buf` is valid for `want` bytes of writing.
         self.read_once(want, |fd| {
             // SAFETY: `buf` is valid for `want` bytes of writing.
             count(unsafe { libc::read(fd, buf.as_mut_ptr().cast(), want) })
