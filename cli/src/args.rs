@@ -92,8 +92,7 @@ pub struct ServeArgs {
     pub drain: Duration,
 }
 
-/// What `serve` serves.
-#[cfg(feature = "standin")]
+/// What a server serves.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum ServiceKind {
     /// Every byte back
@@ -102,6 +101,9 @@ pub enum ServiceKind {
     Http,
     /// Reads, and answers nothing
     Discard,
+    /// Echo of 64-byte frames, each after computing for as many microseconds as its first four
+    /// bytes say (lowest byte first)
+    Work,
 }
 
 /// `gopark demo-half`
@@ -209,24 +211,30 @@ read into a buffer of --buffer bytes, and answer the same bytes; they differ in 
 
 Examples:
   gopark peer raw-epoll --addr :7000
-  gopark peer tokio-mt --addr :8080 --http --workers 2")]
+  gopark peer tokio-mt http --addr :8080 --workers 2")]
 pub struct PeerArgs {
     /// Which server
     #[arg(value_enum)]
     pub kind: PeerKind,
+    /// What to serve
+    #[arg(value_enum, default_value = "echo")]
+    pub service: ServiceKind,
     /// Where to listen, as host:port; port 0 picks a free one
     #[arg(long, short, value_name = "ADDR", default_value = "127.0.0.1:7000")]
     #[arg(value_parser = units::address)]
     pub addr: SocketAddr,
-    /// Threads that serve (raw-epoll, tokio-mt)
+    /// Threads that serve, where the server lets one choose
     #[arg(long, value_name = "N", default_value = "1", value_parser = units::count)]
     pub workers: usize,
-    /// Answer HTTP/1.1 instead of echoing
-    #[arg(long)]
-    pub http: bool,
     /// Read buffer
     #[arg(long, value_name = "SIZE", default_value = "4k", value_parser = units::size)]
     pub buffer: usize,
+    /// Set this deadline anew before every read
+    #[arg(long, value_name = "TIME", value_parser = units::duration)]
+    pub deadline: Option<Duration>,
+    /// Compute on a thread for blocking work instead of in place (work)
+    #[arg(long)]
+    pub offload: bool,
 }
 
 /// The servers that gopark is compared with.
@@ -240,6 +248,18 @@ pub enum PeerKind {
     TokioCt,
     /// A thread per connection, blocking std::net
     Threads,
+    /// may: stackful coroutines that may move between threads
+    #[cfg(feature = "peers")]
+    May,
+    /// monoio on epoll, a runtime per thread
+    #[cfg(feature = "peers")]
+    Monoio,
+    /// monoio on io_uring, a runtime per thread
+    #[cfg(feature = "peers")]
+    MonoioUring,
+    /// smol: async-io and async-executor
+    #[cfg(feature = "peers")]
+    Smol,
 }
 
 /// `gopark bench`
