@@ -21,8 +21,11 @@ use crate::units;
     version,
     disable_help_subcommand = true,
     after_help = "\
+Without a command: a demo of six seconds.
+
 Examples:
-  gopark load --addr :7000 --conns 50 --time 5s         load the server at 127.0.0.1:7000
+  gopark serve echo                                     a server at 127.0.0.1:7000
+  gopark load --addr :7000 --conns 50 --time 5s         load it
   gopark bench echo --conns 1,50                        compare with epoll, tokio and threads
 
 `gopark COMMAND --help` explains each command."
@@ -40,10 +43,8 @@ pub enum Command {
     /// Compare gopark with other servers, slice by slice on the same cores
     Bench(BenchArgs),
     /// Run a server on gopark: echo, HTTP, or one that only reads
-    #[cfg(feature = "standin")]
     Serve(ServeArgs),
     /// One half of the demo: a server and its clients in this process
-    #[cfg(feature = "standin")]
     #[command(hide = true, name = "demo-half")]
     DemoHalf(DemoArgs),
     /// Run one of the servers that `bench` compares with
@@ -55,7 +56,6 @@ pub enum Command {
 }
 
 /// `gopark serve`
-#[cfg(feature = "standin")]
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Each connection is one task that reads and writes as if it had a thread to itself.
@@ -87,6 +87,12 @@ pub struct ServeArgs {
     /// A connection without a request is closed after this long (http)
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = units::duration)]
     pub idle_timeout: Duration,
+    /// Set this deadline anew before every read (echo, discard, work)
+    #[arg(long, value_name = "TIME", value_parser = units::duration)]
+    pub deadline: Option<Duration>,
+    /// Compute on a thread for blocking work instead of in place (work)
+    #[arg(long)]
+    pub offload: bool,
     /// How long a stop waits for connections to end
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::duration)]
     pub drain: Duration,
@@ -107,7 +113,6 @@ pub enum ServiceKind {
 }
 
 /// `gopark demo-half`
-#[cfg(feature = "standin")]
 #[derive(Debug, Args)]
 pub struct DemoArgs {
     /// On what
@@ -122,7 +127,6 @@ pub struct DemoArgs {
 }
 
 /// The two halves of the demo.
-#[cfg(feature = "standin")]
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum Side {
     /// gopark

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use super::board::Board;
 use super::half::{self, Counters, SIZE};
 use crate::failure::Failure;
-use crate::standin as gopark;
 use gopark::net::{TcpConn, TcpListener};
 
 /// Runs the half.
@@ -78,13 +77,14 @@ fn talk(addr: SocketAddr, client: usize, board: &Board) -> io::Result<()> {
 }
 
 fn counters(runtime: &gopark::Runtime) -> Counters {
-    let metrics = runtime.metrics();
+    let all = runtime.metrics().total;
     let named = [
-        ("task switches", metrics.switches),
-        ("parks", metrics.parks),
-        ("skipped reads (system calls saved)", metrics.skipped_reads),
-        ("polls (epoll_wait)", metrics.polls),
-        ("events", metrics.events),
+        ("task switches", all.switches),
+        ("parks", all.parks),
+        ("skipped reads (system calls saved)", all.skipped_reads),
+        ("reads and writes in vain (EAGAIN)", all.eagains),
+        ("polls (epoll_wait)", all.polls),
+        ("events", all.events),
     ];
     named
         .map(|(name, count)| (name.to_string(), count))

@@ -22,7 +22,6 @@ pub trait Session: Send + 'static {
 
     /// The connection waited too long for the rest of a request. Fills in the last words, if the
     /// protocol has any.
-    #[cfg_attr(not(any(test, feature = "standin")), allow(dead_code))]
     fn late(&mut self, _out: &mut Vec<u8>) {}
 
     /// How long the processor has to be kept busy before `input` may be answered. Where that
@@ -32,7 +31,6 @@ pub trait Session: Send + 'static {
     }
 
     /// No request has been begun: closing now loses nothing.
-    #[cfg_attr(not(any(test, feature = "standin")), allow(dead_code))]
     fn idle(&self) -> bool {
         true
     }

@@ -121,9 +121,9 @@ func spin(length time.Duration) {
 }
 
 var (
-	date  atomic.Pointer[string]
-	end   = []byte("\r\n\r\n")
-	get   = []byte("GET /plaintext HTTP/1.1")
+	date   atomic.Pointer[string]
+	end    = []byte("\r\n\r\n")
+	get    = []byte("GET /plaintext HTTP/1.1")
 	closes = []byte("\r\nConnection: close")
 )
 
