@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::board::Board;
-use super::half::{self, Counters, SIZE};
+use super::half::{self, BUFFER, Counters, SIZE};
 use crate::failure::Failure;
 use gopark::net::{TcpConn, TcpListener};
 
@@ -50,7 +50,7 @@ pub fn run(clients: usize, length: Duration) -> Result<(), Failure> {
 }
 
 fn echo(conn: &TcpConn) {
-    let mut buffer = [0; SIZE];
+    let mut buffer = [0; BUFFER];
     while let Ok(count @ 1..) = conn.read(&mut buffer) {
         if conn.write(&buffer[..count]).is_err() {
             return;
@@ -60,7 +60,7 @@ fn echo(conn: &TcpConn) {
 
 fn talk(addr: SocketAddr, client: usize, board: &Board) -> io::Result<()> {
     let conn = TcpConn::connect(addr)?;
-    let mut buffer = [0; SIZE];
+    let mut buffer = [0; BUFFER];
     while !board.stopped() {
         let sent = Instant::now();
         conn.write(&[b'x'; SIZE])?;
