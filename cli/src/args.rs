@@ -21,8 +21,11 @@ use crate::units;
     version,
     disable_help_subcommand = true,
     after_help = "\
+Without a command: a demo of six seconds.
+
 Examples:
-  gopark load --addr :7000 --conns 50 --time 5s         load the server at 127.0.0.1:7000
+  gopark serve echo                                     a server at 127.0.0.1:7000
+  gopark load --addr :7000 --conns 50 --time 5s         load it
   gopark bench echo --conns 1,50                        compare with epoll, tokio and threads
 
 `gopark COMMAND --help` explains each command."
@@ -40,10 +43,8 @@ pub enum Command {
     /// Compare gopark with other servers, slice by slice on the same cores
     Bench(BenchArgs),
     /// Run a server on gopark: echo, HTTP, or one that only reads
-    #[cfg(feature = "standin")]
     Serve(ServeArgs),
     /// One half of the demo: a server and its clients in this process
-    #[cfg(feature = "standin")]
     #[command(hide = true, name = "demo-half")]
     DemoHalf(DemoArgs),
     /// Run one of the servers that `bench` compares with
@@ -55,7 +56,6 @@ pub enum Command {
 }
 
 /// `gopark serve`
-#[cfg(feature = "standin")]
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Each connection is one task that reads and writes as if it had a thread to itself.
@@ -87,13 +87,18 @@ pub struct ServeArgs {
     /// A connection without a request is closed after this long (http)
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = units::duration)]
     pub idle_timeout: Duration,
+    /// Set this deadline anew before every read (echo, discard, work)
+    #[arg(long, value_name = "TIME", value_parser = units::duration)]
+    pub deadline: Option<Duration>,
+    /// Compute on a thread for blocking work instead of in place (work)
+    #[arg(long)]
+    pub offload: bool,
     /// How long a stop waits for connections to end
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::duration)]
     pub drain: Duration,
 }
 
-/// What `serve` serves.
-#[cfg(feature = "standin")]
+/// What a server serves.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum ServiceKind {
     /// Every byte back
@@ -102,10 +107,12 @@ pub enum ServiceKind {
     Http,
     /// Reads, and answers nothing
     Discard,
+    /// Echo of 64-byte frames, each after computing for as many microseconds as its first four
+    /// bytes say (lowest byte first)
+    Work,
 }
 
 /// `gopark demo-half`
-#[cfg(feature = "standin")]
 #[derive(Debug, Args)]
 pub struct DemoArgs {
     /// On what
@@ -120,7 +127,6 @@ pub struct DemoArgs {
 }
 
 /// The two halves of the demo.
-#[cfg(feature = "standin")]
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum Side {
     /// gopark
@@ -209,24 +215,30 @@ read into a buffer of --buffer bytes, and answer the same bytes; they differ in 
 
 Examples:
   gopark peer raw-epoll --addr :7000
-  gopark peer tokio-mt --addr :8080 --http --workers 2")]
+  gopark peer tokio-mt http --addr :8080 --workers 2")]
 pub struct PeerArgs {
     /// Which server
     #[arg(value_enum)]
     pub kind: PeerKind,
+    /// What to serve
+    #[arg(value_enum, default_value = "echo")]
+    pub service: ServiceKind,
     /// Where to listen, as host:port; port 0 picks a free one
     #[arg(long, short, value_name = "ADDR", default_value = "127.0.0.1:7000")]
     #[arg(value_parser = units::address)]
     pub addr: SocketAddr,
-    /// Threads that serve (raw-epoll, tokio-mt)
+    /// Threads that serve, where the server lets one choose
     #[arg(long, value_name = "N", default_value = "1", value_parser = units::count)]
     pub workers: usize,
-    /// Answer HTTP/1.1 instead of echoing
-    #[arg(long)]
-    pub http: bool,
     /// Read buffer
     #[arg(long, value_name = "SIZE", default_value = "4k", value_parser = units::size)]
     pub buffer: usize,
+    /// Set this deadline anew before every read
+    #[arg(long, value_name = "TIME", value_parser = units::duration)]
+    pub deadline: Option<Duration>,
+    /// Compute on a thread for blocking work instead of in place (work)
+    #[arg(long)]
+    pub offload: bool,
 }
 
 /// The servers that gopark is compared with.
@@ -240,6 +252,18 @@ pub enum PeerKind {
     TokioCt,
     /// A thread per connection, blocking std::net
     Threads,
+    /// may: stackful coroutines that may move between threads
+    #[cfg(feature = "peers")]
+    May,
+    /// monoio on epoll, a runtime per thread
+    #[cfg(feature = "peers")]
+    Monoio,
+    /// monoio on io_uring, a runtime per thread
+    #[cfg(feature = "peers")]
+    MonoioUring,
+    /// smol: async-io and async-executor
+    #[cfg(feature = "peers")]
+    Smol,
 }
 
 /// `gopark bench`

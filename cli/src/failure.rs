@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+use gopark::net::NetError;
+
 /// A reason to stop, told in one line.
 #[derive(Debug)]
 pub struct Failure {
@@ -48,7 +50,7 @@ impl std::error::Error for Failure {}
 
 /// The words for an I/O error, without the error number and with advice where there is some.
 pub fn reason(error: &io::Error) -> String {
-    match error.raw_os_error() {
+    match error.errno() {
         Some(libc::EADDRINUSE) => "address in use".into(),
         Some(libc::ECONNREFUSED) => "connection refused (is a server listening there?)".into(),
         Some(libc::EMFILE) | Some(libc::ENFILE) => {

@@ -7,15 +7,12 @@
 
 mod args;
 mod bench;
-#[cfg(feature = "standin")]
 mod demo;
 mod failure;
 mod load;
 mod output;
 mod peer;
 mod serve;
-#[cfg(feature = "standin")]
-mod standin;
 mod sys;
 mod units;
 
@@ -36,13 +33,8 @@ fn main() -> ExitCode {
 
 fn run(command: Option<Command>) -> Result<(), Failure> {
     match command {
-        #[cfg(feature = "standin")]
         None => demo::command(),
-        #[cfg(not(feature = "standin"))]
-        None => Err(Failure::usage("a command is missing (try 'gopark --help')")),
-        #[cfg(feature = "standin")]
         Some(Command::Serve(args)) => serve::command(args),
-        #[cfg(feature = "standin")]
         Some(Command::DemoHalf(args)) => demo::half::command(args),
         Some(Command::Load(args)) => load::command(args),
         Some(Command::Peer(args)) => peer::command(args),

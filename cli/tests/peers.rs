@@ -81,7 +81,7 @@ fn an_echo_server_sends_everything_back_and_then_closes() {
 #[test]
 fn an_http_server_answers_pipelined_requests_and_closes_when_asked() {
     for kind in KINDS {
-        let server = Server::start(&["peer", kind, "--http"]);
+        let server = Server::start(&["peer", kind, "http"]);
         let mut stream = server.connect();
         let requests = "GET /plaintext HTTP/1.1\r\nHost: a\r\n\r\n".repeat(3)
             + "GET /nothing HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
@@ -103,8 +103,8 @@ fn load_reports_no_errors_against_any_server() {
         for (service, extra) in [
             (&[][..], &["--size", "10000"][..]),
             (&[], &["--requests-per-conn", "1"]),
-            (&["--http"], &["--http", "--pipeline", "16"]),
-            (&["--http"], &["--http", "--requests-per-conn", "1"]),
+            (&["http"], &["--http", "--pipeline", "16"]),
+            (&["http"], &["--http", "--requests-per-conn", "1"]),
         ] {
             let server = Server::start(&[&["peer", kind], service].concat());
             let addr = server.addr.to_string();

@@ -1,5 +1,4 @@
 //! The servers on gopark: their answers, their deadlines, and how they stop.
-#![cfg(feature = "standin")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

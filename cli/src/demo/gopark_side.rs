@@ -6,9 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::board::Board;
-use super::half::{self, Counters, SIZE};
+use super::half::{self, BUFFER, Counters, SIZE};
 use crate::failure::Failure;
-use crate::standin as gopark;
 use gopark::net::{TcpConn, TcpListener};
 
 /// Runs the half.
@@ -51,7 +50,7 @@ pub fn run(clients: usize, length: Duration) -> Result<(), Failure> {
 }
 
 fn echo(conn: &TcpConn) {
-    let mut buffer = [0; SIZE];
+    let mut buffer = [0; BUFFER];
     while let Ok(count @ 1..) = conn.read(&mut buffer) {
         if conn.write(&buffer[..count]).is_err() {
             return;
@@ -61,7 +60,7 @@ fn echo(conn: &TcpConn) {
 
 fn talk(addr: SocketAddr, client: usize, board: &Board) -> io::Result<()> {
     let conn = TcpConn::connect(addr)?;
-    let mut buffer = [0; SIZE];
+    let mut buffer = [0; BUFFER];
     while !board.stopped() {
         let sent = Instant::now();
         conn.write(&[b'x'; SIZE])?;
@@ -78,13 +77,14 @@ fn talk(addr: SocketAddr, client: usize, board: &Board) -> io::Result<()> {
 }
 
 fn counters(runtime: &gopark::Runtime) -> Counters {
-    let metrics = runtime.metrics();
+    let all = runtime.metrics().total;
     let named = [
-        ("task switches", metrics.switches),
-        ("parks", metrics.parks),
-        ("skipped reads (system calls saved)", metrics.skipped_reads),
-        ("polls (epoll_wait)", metrics.polls),
-        ("events", metrics.events),
+        ("task switches", all.switches),
+        ("parks", all.parks),
+        ("skipped reads (system calls saved)", all.skipped_reads),
+        ("reads and writes in vain (EAGAIN)", all.eagains),
+        ("polls (epoll_wait)", all.polls),
+        ("events", all.events),
     ];
     named
         .map(|(name, count)| (name.to_string(), count))

@@ -18,6 +18,10 @@ use crate::sys::{limits, process};
 /// Bytes that go to and fro.
 pub const SIZE: usize = 64;
 
+/// Bytes of a read buffer. More than arrives, so that a read which empties the socket is short,
+/// and both runtimes know that the next one would find nothing.
+pub const BUFFER: usize = 1024;
+
 /// What a half says on its standard output, one line of JSON each.
 #[derive(Debug, Deserialize, Serialize)]
 pub enum Line {

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::board::Board;
-use super::half::{self, SIZE};
+use super::half::{self, BUFFER, SIZE};
 use crate::failure::Failure;
 
 /// Runs the half.
@@ -60,7 +60,7 @@ async fn echo(mut stream: TcpStream) {
     if stream.set_nodelay(true).is_err() {
         return;
     }
-    let mut buffer = [0; SIZE];
+    let mut buffer = [0; BUFFER];
     while let Ok(count @ 1..) = stream.read(&mut buffer).await {
         if stream.write_all(&buffer[..count]).await.is_err() {
             return;
@@ -71,11 +71,17 @@ async fn echo(mut stream: TcpStream) {
 async fn talk(addr: SocketAddr, client: usize, board: &Board) -> io::Result<()> {
     let mut stream = TcpStream::connect(addr).await?;
     stream.set_nodelay(true)?;
-    let mut buffer = [0; SIZE];
+    let mut buffer = [0; BUFFER];
     while !board.stopped() {
         let sent = Instant::now();
         stream.write_all(&[b'x'; SIZE]).await?;
-        stream.read_exact(&mut buffer).await?;
+        let mut filled = 0;
+        while filled < SIZE {
+            match stream.read(&mut buffer[filled..]).await? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                count => filled += count,
+            }
+        }
         board.answered(client, sent.elapsed());
     }
     Ok(())

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use gopark::net::NetError;
 use hdrhistogram::Histogram;
 
 /// Ways in which a request, or the connection under it, can fail.
@@ -46,7 +47,7 @@ pub const TROUBLES: [(Trouble, &str); 10] = [
 
 impl From<&io::Error> for Trouble {
     fn from(error: &io::Error) -> Trouble {
-        match error.raw_os_error() {
+        match error.errno() {
             Some(libc::ECONNREFUSED) => Trouble::Refused,
             Some(libc::ECONNRESET | libc::EPIPE | libc::ECONNABORTED) => Trouble::Reset,
             Some(libc::ETIMEDOUT) => Trouble::Timeout,

@@ -5,21 +5,28 @@
 //! read buffer, a listen queue as long as the system allows.
 
 pub mod announce;
+#[cfg(feature = "peers")]
+mod may;
+#[cfg(feature = "peers")]
+mod monoio;
 pub mod raw_epoll;
+#[cfg(feature = "peers")]
+mod smol;
 pub mod threads;
 pub mod tokio;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::args::{PeerArgs, PeerKind};
+use crate::args::{PeerArgs, PeerKind, ServiceKind};
 use crate::failure::Failure;
 use crate::serve::http::Limits;
 use crate::serve::http::session::Http;
 use crate::serve::http::site::Site;
-use crate::serve::session::{Echo, Session};
+use crate::serve::session::{Discard, Echo, Session, Work};
 use crate::sys::limits;
 
 /// How a peer runs.
@@ -31,6 +38,10 @@ pub struct Setup {
     pub workers: usize,
     /// Bytes of its read buffers.
     pub buffer: usize,
+    /// Set anew before every read.
+    pub deadline: Option<Duration>,
+    /// Computing is handed to a thread for blocking work, where the peer has such threads.
+    pub offload: bool,
 }
 
 /// Runs `gopark peer`. It ends with the process.
@@ -41,14 +52,16 @@ pub fn command(args: PeerArgs) -> Result<(), Failure> {
         addr: args.addr,
         workers: args.workers,
         buffer: args.buffer,
+        deadline: args.deadline,
+        offload: args.offload,
     };
-    let done = if args.http {
-        let site = Site::new(|| "{}\n".into());
-        serve(args.kind, setup, move || {
-            Http::new(site.clone(), Limits::default())
-        })
-    } else {
-        serve(args.kind, setup, || Echo)
+    let site = Site::new(|| "{}\n".into());
+    let http = move || Http::new(site.clone(), Limits::default());
+    let done = match args.service {
+        ServiceKind::Echo => serve(args.kind, setup, || Echo),
+        ServiceKind::Http => serve(args.kind, setup, http),
+        ServiceKind::Discard => serve(args.kind, setup, || Discard),
+        ServiceKind::Work => serve(args.kind, setup, Work::default),
     };
     done.map_err(|error| Failure::io(format_args!("serve on {}", args.addr), &error))
 }
@@ -63,6 +76,14 @@ fn serve<S: Session>(
         PeerKind::TokioMt => tokio::serve_multi_thread(setup, session),
         PeerKind::TokioCt => tokio::serve_current_thread(setup, session),
         PeerKind::Threads => threads::serve(setup, session),
+        #[cfg(feature = "peers")]
+        PeerKind::May => may::serve(setup, session),
+        #[cfg(feature = "peers")]
+        PeerKind::Monoio => monoio::serve_epoll(setup, session),
+        #[cfg(feature = "peers")]
+        PeerKind::MonoioUring => monoio::serve_uring(setup, session),
+        #[cfg(feature = "peers")]
+        PeerKind::Smol => smol::serve(setup, session),
     }
 }
 

@@ -9,15 +9,18 @@ use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Setup, announce, listen, passing};
-use crate::serve::session::{Next, Session};
+use crate::serve::session::{Next, Session, compute};
 use crate::sys::epoll::{self, Epoll, Event, Events};
 use crate::sys::socket;
 
 /// The token of the listener; those of connections are their descriptors.
 const LISTENER: u64 = u64::MAX;
+
+/// How often connections are looked over for those past their deadline.
+const SWEEP: Duration = Duration::from_secs(1);
 
 /// Serves until the process ends.
 pub fn serve<S: Session>(
@@ -30,10 +33,10 @@ pub fn serve<S: Session>(
     for _ in 1..setup.workers {
         let (listener, session) = (listen(addr, true)?, session.clone());
         threads.push(thread::spawn(move || {
-            Loop::new(listener, setup.buffer, session)?.run()
+            Loop::new(listener, setup, session)?.run()
         }));
     }
-    let mut own = Loop::new(first, setup.buffer, session)?;
+    let mut own = Loop::new(first, setup, session)?;
     announce::listening(addr, "raw epoll").map_err(io::Error::other)?;
     own.run()
 }
@@ -46,6 +49,9 @@ struct Loop<S, F> {
     buffer: Vec<u8>,
     out: Vec<u8>,
     session: F,
+    deadline: Option<Duration>,
+    /// When the connections were last looked over for those past their deadline.
+    swept: Instant,
 }
 
 struct Conn<S> {
@@ -56,6 +62,8 @@ struct Conn<S> {
     /// What the socket would not take. While there is some, nothing is read.
     unsent: Vec<u8>,
     closing: bool,
+    /// Data must have come by then.
+    deadline: Option<Instant>,
 }
 
 /// Whether a connection lives on.
@@ -65,11 +73,11 @@ enum Life {
 }
 
 impl<S: Session, F: Fn() -> S> Loop<S, F> {
-    fn new(listener: TcpListener, buffer: usize, session: F) -> io::Result<Loop<S, F>> {
+    fn new(listener: TcpListener, setup: Setup, session: F) -> io::Result<Loop<S, F>> {
         listener.set_nonblocking(true)?;
         let epoll = Epoll::new()?;
         epoll.add(&listener, epoll::LISTENER, LISTENER)?;
-        let (buffer, out) = (vec![0; buffer], Vec::new());
+        let (buffer, out) = (vec![0; setup.buffer], Vec::new());
         Ok(Loop {
             epoll,
             listener,
@@ -77,20 +85,40 @@ impl<S: Session, F: Fn() -> S> Loop<S, F> {
             buffer,
             out,
             session,
+            deadline: setup.deadline,
+            swept: Instant::now(),
         })
     }
 
     fn run(&mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(1024);
+        let nap = self.deadline.map(|_| SWEEP);
         loop {
-            self.epoll.wait(&mut events, None)?;
+            self.epoll.wait(&mut events, nap)?;
+            // The clock is read once for all the events of a wait.
+            let now = self.deadline.map(|_| Instant::now());
+            let deadline = now.zip(self.deadline).map(|(now, time)| now + time);
             for event in events.iter() {
                 if event.token == LISTENER {
                     self.accept()?;
                 } else {
-                    self.serve(event);
+                    self.serve(event, deadline);
                 }
             }
+            if let Some(now) = now
+                && now - self.swept >= SWEEP
+            {
+                self.sweep(now);
+            }
+        }
+    }
+
+    /// Closes the connections that are past their deadline.
+    fn sweep(&mut self, now: Instant) {
+        self.swept = now;
+        for conn in &mut self.conns {
+            let late = |conn: &Conn<S>| conn.deadline.is_some_and(|deadline| deadline < now);
+            conn.take_if(|conn| late(conn));
         }
     }
 
@@ -125,17 +153,19 @@ impl<S: Session, F: Fn() -> S> Loop<S, F> {
                 ending: false,
                 unsent: Vec::new(),
                 closing: false,
+                deadline: None,
             });
         }
     }
 
     /// An event may be stale: its connection closed earlier in the same batch, the number taken
     /// by a new one. The new one then tries a read too many, which is harmless.
-    fn serve(&mut self, event: Event) {
+    fn serve(&mut self, event: Event, deadline: Option<Instant>) {
         let index = event.token as usize;
         let Some(Some(conn)) = self.conns.get_mut(index) else {
             return;
         };
+        conn.deadline = deadline;
         match conn.serve(event, &mut self.buffer, &mut self.out) {
             Ok(Life::Open) => {}
             Ok(Life::Over) | Err(_) => self.conns[index] = None,
@@ -172,6 +202,10 @@ impl<S: Session> Conn<S> {
                 Err(error) => return Err(error),
             };
             self.readable = count == buffer.len() || self.ending;
+            let cost = self.session.cost(&buffer[..count]);
+            if !cost.is_zero() {
+                compute(cost);
+            }
             out.clear();
             let (reply, next) = self.session.answer(&buffer[..count], out);
             self.closing = next == Next::Close;

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::{Setup, announce, listen, passing};
-use crate::serve::session::{Next, Session};
+use crate::serve::session::{Next, Session, compute};
 
 /// Serves until the process ends.
 pub fn serve<S: Session>(
@@ -22,7 +22,7 @@ pub fn serve<S: Session>(
                 let session = session.clone();
                 let work = move || {
                     // The connection's end, in whatever way, is the thread's end.
-                    let _ = handle(stream, session(), setup.buffer);
+                    let _ = handle(stream, session(), setup);
                 };
                 // Small stacks: the default of 2 MiB is reserved, not used, but counts as mapped.
                 let thread = thread::Builder::new().stack_size(64 * 1024 + setup.buffer);
@@ -36,14 +36,22 @@ pub fn serve<S: Session>(
     }
 }
 
-fn handle<S: Session>(mut stream: TcpStream, mut session: S, buffer: usize) -> io::Result<()> {
+fn handle<S: Session>(mut stream: TcpStream, mut session: S, setup: Setup) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let mut buffer = vec![0; buffer];
+    let mut buffer = vec![0; setup.buffer];
     let mut out = Vec::new();
     loop {
+        if setup.deadline.is_some() {
+            // A deadline, not a timeout: blocking sockets have only the latter, so it is set anew.
+            stream.set_read_timeout(setup.deadline)?;
+        }
         let count = stream.read(&mut buffer)?;
         if count == 0 {
             return Ok(());
+        }
+        let cost = session.cost(&buffer[..count]);
+        if !cost.is_zero() {
+            compute(cost);
         }
         out.clear();
         let (reply, next) = session.answer(&buffer[..count], &mut out);

@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 
 use super::{Setup, announce, listen, passing};
-use crate::serve::session::{Next, Session};
+use crate::serve::session::{Next, Session, compute};
 
 /// Serves on the multi-thread runtime until the process ends.
 pub fn serve_multi_thread<S: Session>(
@@ -43,14 +43,14 @@ fn serve<S: Session>(
         let listener = TcpListener::from_std(listener)?;
         announce::listening(listener.local_addr()?, name).map_err(io::Error::other)?;
         // Accepting in a task of its own keeps it on the workers, where the connections are.
-        let accepting = tokio::spawn(accept(listener, setup.buffer, session));
+        let accepting = tokio::spawn(accept(listener, setup, session));
         accepting.await.map_err(io::Error::other)?
     })
 }
 
 async fn accept<S: Session>(
     listener: TcpListener,
-    buffer: usize,
+    setup: Setup,
     session: impl Fn() -> S + Clone + Send + 'static,
 ) -> io::Result<()> {
     loop {
@@ -59,7 +59,7 @@ async fn accept<S: Session>(
                 let session = session();
                 tokio::spawn(async move {
                     // The connection's end, in whatever way, is the task's end.
-                    let _ = handle(stream, session, buffer).await;
+                    let _ = handle(stream, session, setup).await;
                 });
             }
             Err(error) if passing(&error) => tokio::time::sleep(Duration::from_millis(10)).await,
@@ -68,18 +68,25 @@ async fn accept<S: Session>(
     }
 }
 
-async fn handle<S: Session>(
-    mut stream: TcpStream,
-    mut session: S,
-    buffer: usize,
-) -> io::Result<()> {
+async fn handle<S: Session>(mut stream: TcpStream, mut session: S, setup: Setup) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let mut buffer = vec![0; buffer];
+    let mut buffer = vec![0; setup.buffer];
     let mut out = Vec::new();
     loop {
-        let count = stream.read(&mut buffer).await?;
+        let count = match setup.deadline {
+            Some(time) => tokio::time::timeout(time, stream.read(&mut buffer)).await??,
+            None => stream.read(&mut buffer).await?,
+        };
         if count == 0 {
             return Ok(());
+        }
+        let cost = session.cost(&buffer[..count]);
+        if setup.offload && !cost.is_zero() {
+            tokio::task::spawn_blocking(move || compute(cost))
+                .await
+                .map_err(io::Error::other)?;
+        } else if !cost.is_zero() {
+            compute(cost);
         }
         out.clear();
         let (reply, next) = session.answer(&buffer[..count], &mut out);

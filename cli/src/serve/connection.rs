@@ -4,8 +4,7 @@ use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
 
 use super::drain::Connections;
-use super::session::{Next, Session};
-use crate::standin as gopark;
+use super::session::{Next, Session, compute};
 use crate::sys::clock;
 use gopark::net::TcpConn;
 
@@ -14,6 +13,21 @@ use gopark::net::TcpConn;
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 256 * 1024;
 
+/// Read buffers up to this size live on the task's stack, in the page below the one that its
+/// frames use anyway.
+const ON_STACK: usize = 4096;
+
+/// How connections are served.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    /// Bytes of the read buffer.
+    pub buffer: usize,
+    /// Computing is handed to a thread for blocking work.
+    pub offload: bool,
+    /// How long a connection may take.
+    pub patience: Patience,
+}
+
 /// How long a connection may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
@@ -21,22 +35,44 @@ pub struct Patience {
     pub request: Option<Duration>,
     /// Without a request.
     pub idle: Option<Duration>,
+    /// For any one read, whatever it belongs to, in place of the other two.
+    pub read: Option<Duration>,
 }
 
 /// Serves a connection to its end.
 pub fn serve<S: Session>(
     conn: &TcpConn,
-    mut session: S,
-    buffer: usize,
-    patience: Patience,
+    session: S,
+    manner: Manner,
     connections: &Connections,
 ) -> io::Result<()> {
-    let mut buffer = vec![0; buffer];
+    if manner.buffer <= ON_STACK {
+        let mut buffer = [0; ON_STACK];
+        serve_with(
+            conn,
+            session,
+            &mut buffer[..manner.buffer],
+            manner,
+            connections,
+        )
+    } else {
+        let mut buffer = vec![0; manner.buffer];
+        serve_with(conn, session, &mut buffer, manner, connections)
+    }
+}
+
+fn serve_with<S: Session>(
+    conn: &TcpConn,
+    mut session: S,
+    buffer: &mut [u8],
+    manner: Manner,
+    connections: &Connections,
+) -> io::Result<()> {
     let mut out = Vec::new();
-    let mut limit = Limit::new(patience);
+    let mut limit = Limit::new(manner.patience);
     loop {
         limit.renew(conn, session.idle(), connections)?;
-        let count = match conn.read(&mut buffer) {
+        let count = match conn.read(buffer) {
             Ok(0) => return Ok(()),
             Ok(count) => count,
             Err(error) if error.kind() == ErrorKind::TimedOut => {
@@ -46,17 +82,25 @@ pub fn serve<S: Session>(
                     return Ok(());
                 }
                 conn.write(&out)?;
-                return linger(conn, &mut buffer);
+                return linger(conn, buffer);
             }
             Err(error) => return Err(error),
         };
+        let cost = session.cost(&buffer[..count]);
+        if !cost.is_zero() {
+            if manner.offload {
+                gopark::blocking(|| compute(cost));
+            } else {
+                compute(cost);
+            }
+        }
         out.clear();
         let (reply, next) = session.answer(&buffer[..count], &mut out);
         if !reply.is_empty() {
             conn.write(reply)?;
         }
         if next == Next::Close {
-            return linger(conn, &mut buffer);
+            return linger(conn, buffer);
         }
     }
 }
@@ -93,6 +137,9 @@ impl Limit {
     }
 
     fn renew(&mut self, conn: &TcpConn, idle: bool, connections: &Connections) -> io::Result<()> {
+        if let Some(time) = self.patience.read {
+            return connections.wait_until(conn, Some(Instant::now() + time));
+        }
         let patience = if idle {
             self.patience.idle
         } else {

@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::standin as gopark;
 use gopark::net::TcpConn;
 
 /// How long a connection may go on reading after a stop: enough for what is already on its way.

@@ -4,11 +4,8 @@
 pub mod http;
 pub mod session;
 
-#[cfg(feature = "standin")]
 mod connection;
-#[cfg(feature = "standin")]
 mod drain;
-#[cfg(feature = "standin")]
 mod server;
-#[cfg(feature = "standin")]
+pub mod stats;
 pub use server::command;

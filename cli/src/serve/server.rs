@@ -4,18 +4,18 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::connection::{self, Patience};
+use super::connection::{self, Manner, Patience};
 use super::drain::Connections;
 use super::http::Limits;
 use super::http::session::Http;
 use super::http::site::Site;
-use super::session::{Discard, Echo, Session};
+use super::session::{Discard, Echo, Session, Work};
+use super::stats;
 use crate::args::{ServeArgs, ServiceKind};
 use crate::failure::{Failure, reason};
 use crate::peer::announce;
-use crate::standin as gopark;
 use crate::sys::{limits, signals};
-use gopark::net::{TcpListener, is_closed};
+use gopark::net::{NetError, TcpListener};
 
 /// Runs `gopark serve`.
 pub fn command(args: ServeArgs) -> Result<(), Failure> {
@@ -42,7 +42,7 @@ pub fn command(args: ServeArgs) -> Result<(), Failure> {
             .build()
             .map_err(|error| Failure::io("start", &error))?,
     );
-    let stats = Arc::clone(&runtime);
+    let runtime_metrics = Arc::clone(&runtime);
     runtime.run(|| {
         let addr = listener.local_addr().map_err(cannot)?;
         announce::listening(
@@ -52,11 +52,10 @@ pub fn command(args: ServeArgs) -> Result<(), Failure> {
         match args.service {
             ServiceKind::Echo => accept(&listener, &args, &connections, || Echo),
             ServiceKind::Discard => accept(&listener, &args, &connections, || Discard),
+            ServiceKind::Work => accept(&listener, &args, &connections, Work::default),
             ServiceKind::Http => {
-                let site = Site::new(move || {
-                    let text = serde_json::to_string_pretty(&stats.metrics());
-                    text.unwrap_or_else(|error| format!("{{\"error\": \"{error}\"}}")) + "\n"
-                });
+                let site =
+                    Site::new(move || format!("{:#}\n", stats::json(&runtime_metrics.metrics())));
                 let session = move || Http::new(site.clone(), Limits::default());
                 accept(&listener, &args, &connections, session)
             }
@@ -82,11 +81,15 @@ fn accept<S: Session>(
     connections: &Arc<Connections>,
     session: impl Fn() -> S,
 ) -> io::Result<()> {
-    let buffer = args.buffer;
     let timed = args.service == ServiceKind::Http;
-    let patience = Patience {
-        request: timed.then_some(args.request_timeout),
-        idle: timed.then_some(args.idle_timeout),
+    let manner = Manner {
+        buffer: args.buffer,
+        offload: args.offload,
+        patience: Patience {
+            request: timed.then_some(args.request_timeout),
+            idle: timed.then_some(args.idle_timeout),
+            read: args.deadline.filter(|_| !timed),
+        },
     };
     let mut complained = false;
     loop {
@@ -97,11 +100,11 @@ fn accept<S: Session>(
                 drop(gopark::spawn(move || {
                     let number = connections.enter(&conn);
                     // The connection's end, in whatever way, is the task's end.
-                    let _ = connection::serve(&conn, session, buffer, patience, &connections);
+                    let _ = connection::serve(&conn, session, manner, &connections);
                     connections.leave(number);
                 }));
             }
-            Err(error) if is_closed(&error) => return Ok(()),
+            Err(error) if error.is_closed() => return Ok(()),
             Err(error) if passing(&error) => {
                 if !std::mem::replace(&mut complained, true) {
                     eprintln!("gopark: cannot accept for now: {}", reason(&error));
@@ -116,7 +119,7 @@ fn accept<S: Session>(
 /// Failures of accept that concern one connection, or pass when others close.
 fn passing(error: &io::Error) -> bool {
     matches!(
-        error.raw_os_error(),
+        error.errno(),
         Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM | libc::ECONNABORTED)
     )
 }
