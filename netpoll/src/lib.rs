@@ -66,6 +66,8 @@ pub mod sleep;
 #[cfg(not(loom))]
 pub mod sockaddr;
 #[cfg(not(loom))]
+mod sys;
+#[cfg(not(loom))]
 pub mod thread;
 #[cfg(not(loom))]
 mod timerfd;

@@ -5,6 +5,7 @@ use crate::desc::Mode;
 use crate::error::{Error, errno};
 use crate::fd_mutex::Side;
 use crate::park::{self, Reason};
+use crate::sys;
 use std::io::IoSliceMut;
 use std::os::fd::{BorrowedFd, RawFd};
 use std::sync::atomic::Ordering::Relaxed;
@@ -30,7 +31,7 @@ impl Fd {
         };
         self.read_once(want, |fd| {
             // SAFETY: `buf` is valid for `want` bytes of writing.
-            count(unsafe { libc::read(fd, buf.as_mut_ptr().cast(), want) })
+            unsafe { sys::read(fd, self.kind.socket, buf.as_mut_ptr(), want) }
         })
     }
 
@@ -55,7 +56,7 @@ impl Fd {
             let mut buf = lend();
             let at = buf.as_mut()[..want].as_mut_ptr();
             // SAFETY: `at` is valid for `want` bytes of writing.
-            let n = count(unsafe { libc::read(fd, at.cast(), want) });
+            let n = unsafe { sys::read(fd, self.kind.socket, at, want) };
             if n.is_ok() {
                 filled = Some(buf);
             }

@@ -5,6 +5,7 @@ use crate::desc::Mode;
 use crate::error::{Error, Partial};
 use crate::fd_mutex::Side;
 use crate::park::Reason;
+use crate::sys;
 use std::io::IoSlice;
 use std::os::fd::BorrowedFd;
 
@@ -22,7 +23,10 @@ impl Fd {
         let mut written = 0;
         let fail = |written, error| Partial { written, error };
         let _held = self.lock(Side::Write).map_err(|e| fail(0, e))?;
-        self.desc.prepare(Mode::Write).map_err(|e| fail(0, e))?;
+        // A readiness noted earlier stays: nearly every event also says "writable", and forgetting
+        // it before each write would have each event note it anew. What is stale about it costs one
+        // more try, and only a write that found no room.
+        self.desc.check(Mode::Write).map_err(|e| fail(0, e))?;
         loop {
             let rest = &buf[written..];
             let want = if self.kind.stream {
@@ -65,15 +69,8 @@ impl Fd {
 
     #[inline]
     fn send(&self, buf: &[u8]) -> Result<usize, i32> {
-        let (at, len) = (buf.as_ptr().cast(), buf.len());
-        // SAFETY: `buf` is valid for `len` bytes of reading.
-        count(unsafe {
-            if self.kind.socket {
-                libc::send(self.sysfd, at, len, libc::MSG_NOSIGNAL)
-            } else {
-                libc::write(self.sysfd, at, len)
-            }
-        })
+        // SAFETY: `buf` is valid for its length.
+        unsafe { sys::write(self.sysfd, self.kind.socket, buf.as_ptr(), buf.len()) }
     }
 
     /// Writes all of several buffers as one stretch of the stream, in as few system calls as the
