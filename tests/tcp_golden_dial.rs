@@ -252,6 +252,23 @@ fn a_time_out_beyond_the_end_of_time_is_none() {
     });
 }
 
+/// Follows Go's TestCancelAfterDial: what limited the dial does not limit the connection.
+#[test]
+fn the_deadline_of_a_dial_is_over_when_the_connection_is_there() {
+    everywhere(|| {
+        let listener = listener();
+        let to = listener.local_addr().unwrap();
+        let soon = Instant::now() + Duration::from_secs(2);
+        let conn = Dialer::new().deadline(soon).dial("tcp", &to.to_string());
+        let conn = conn.unwrap();
+        let (server, _) = listener.accept().unwrap();
+        let left = soon.saturating_duration_since(Instant::now());
+        harness::sleep(left + Duration::from_millis(1));
+        conn.write(b"still good").unwrap();
+        assert_eq!(server.read(&mut [0; 16]).unwrap(), 10);
+    });
+}
+
 /// Follows Go's sequence of dialSerial: the first address that answers wins; else the first error.
 #[test]
 fn several_addresses_are_tried_in_order_and_the_first_error_is_returned() {

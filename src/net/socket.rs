@@ -10,7 +10,7 @@ use std::{
     fs, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     os::fd::BorrowedFd,
-    sync::LazyLock,
+    sync::{LazyLock, OnceLock},
 };
 
 /// Gives the error of system call `name` its name.
@@ -81,19 +81,24 @@ fn parse_backlog(text: &str) -> i32 {
     }
 }
 
-/// Whether an IPv6 socket of this machine also serves IPv4. Asked once.
+/// Whether an IPv6 socket of this machine also serves IPv4. Asked until there is an answer.
 ///
 /// Go: `ipStackCapabilities.probe` (`net/ipsock_posix.go`).
 pub(super) fn maps_ipv4() -> bool {
-    static MAPS: LazyLock<bool> = LazyLock::new(|| {
-        let both = SocketFamily {
-            family: Family::V6,
-            v6_only: false,
-        };
-        let mapped: Ipv6Addr = Ipv4Addr::LOCALHOST.to_ipv6_mapped();
-        stream(both).is_ok_and(|socket| bind(&socket, (mapped, 0).into()).is_ok())
-    });
-    *MAPS
+    static MAPS: OnceLock<bool> = OnceLock::new();
+    if let Some(known) = MAPS.get() {
+        return *known;
+    }
+    let both = SocketFamily {
+        family: Family::V6,
+        v6_only: false,
+    };
+    let mapped: Ipv6Addr = Ipv4Addr::LOCALHOST.to_ipv6_mapped();
+    match stream(both).and_then(|socket| bind(&socket, (mapped, 0).into())) {
+        // A lack of descriptors says nothing about the machine, and must not be remembered.
+        Err(cause) if cause.is_temporary() => true,
+        answer => *MAPS.get_or_init(|| answer.is_ok()),
+    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,10 @@
 pub mod golden;
 pub mod lines;
 
-use gopark::net::{TcpConn, TcpListener};
+use gopark::{
+    Handle, Runtime,
+    net::{TcpConn, TcpListener},
+};
 use std::{
     io::{self, Write},
     os::fd::{AsFd, AsRawFd},
@@ -24,13 +27,28 @@ pub const TICK: Duration = Duration::from_millis(60);
 /// How long anything may take before it counts as stuck.
 const STUCK: Duration = Duration::from_secs(100);
 
-/// Runs `body` on plain threads. (And in tasks, with 1, 2 and 4 workers: they join here.)
+/// Runs `body` on plain threads, and in tasks on one, two and four workers.
 pub fn everywhere(body: impl Fn() + Send + Sync) {
-    watched("on plain threads", &body);
+    watched("on plain threads".into(), &body);
+    for workers in [1, 2, 4] {
+        let runtime = Runtime::builder().workers(workers).build().unwrap();
+        let tasks = || {
+            runtime.run(|| {
+                assert!(in_task());
+                body();
+            });
+        };
+        watched(format!("in tasks on {workers} workers"), &tasks);
+    }
+}
+
+/// Whether the caller is a task.
+fn in_task() -> bool {
+    Handle::current().is_some()
 }
 
 /// Runs `body` once; ends the process if it gets stuck, since nothing else could say where.
-fn watched(how: &'static str, body: &(dyn Fn() + Sync)) {
+fn watched(how: String, body: &dyn Fn()) {
     let name = thread::current().name().unwrap_or_default().to_owned();
     let (done, watch) = mpsc::channel::<()>();
     let guard = thread::spawn(move || {
@@ -47,35 +65,59 @@ fn watched(how: &'static str, body: &(dyn Fn() + Sync)) {
 
 /// What runs at the same time and ends before the scope does.
 #[derive(Debug)]
-pub struct Scope<'scope, 'env>(&'scope thread::Scope<'scope, 'env>);
+pub enum Scope<'scope, 'env> {
+    Threads(&'scope thread::Scope<'scope, 'env>),
+    Tasks(&'scope gopark::Scope<'scope, 'env>),
+}
 
 /// Runs `f`, and waits for everything it spawned.
 pub fn scope<'env, R>(f: impl for<'a, 'scope> FnOnce(&'a Scope<'scope, 'env>) -> R) -> R {
-    thread::scope(|threads| f(&Scope(threads)))
+    if in_task() {
+        gopark::scope(|tasks| f(&Scope::Tasks(tasks)))
+    } else {
+        thread::scope(|threads| f(&Scope::Threads(threads)))
+    }
 }
 
 impl<'scope> Scope<'scope, '_> {
     /// Runs `f` at the same time.
     pub fn spawn<T: Send + 'scope>(&self, f: impl FnOnce() -> T + Send + 'scope) -> Job<'scope, T> {
-        Job(self.0.spawn(f))
+        match self {
+            Scope::Threads(threads) => Job::Thread(threads.spawn(f)),
+            Scope::Tasks(tasks) => Job::Task(tasks.spawn(f)),
+        }
     }
 }
 
 /// Something that runs, and its result.
 #[derive(Debug)]
-pub struct Job<'scope, T>(thread::ScopedJoinHandle<'scope, T>);
+pub enum Job<'scope, T> {
+    Thread(thread::ScopedJoinHandle<'scope, T>),
+    Task(gopark::ScopedJoinHandle<'scope, T>),
+}
 
 impl<T> Job<'_, T> {
     /// Its result, once it has ended.
     pub fn wait(self) -> T {
-        self.0.join().unwrap()
+        match self {
+            Job::Thread(thread) => thread.join(),
+            Job::Task(task) => task.join(),
+        }
+        .unwrap()
+    }
+
+    fn is_finished(&self) -> bool {
+        match self {
+            Job::Thread(thread) => thread.is_finished(),
+            Job::Task(task) => task.is_finished(),
+        }
     }
 
     /// Whether it stays blocked for a tick.
     pub fn is_pending(&self) -> bool {
         let end = Instant::now() + TICK;
         while Instant::now() < end {
-            if self.0.is_finished() {
+            if self.is_finished() {
                 return false;
             }
             sleep(Duration::from_millis(2));
@@ -86,7 +128,11 @@ impl<T> Job<'_, T> {
 
 /// Lets time pass; others run meanwhile.
 pub fn sleep(time: Duration) {
-    thread::sleep(time);
+    if in_task() {
+        gopark::sleep(time);
+    } else {
+        thread::sleep(time);
+    }
 }
 
 /// Waits until `condition` holds.

@@ -3,7 +3,7 @@
 use super::{KeepAliveConfig, TcpConn, inner::Inner};
 use crate::net::{
     Addr, Cause, Errno, IpVersion, Network, SocketFamily, TcpAddr, fail,
-    socket::{self, bind, maps_ipv4},
+    socket::{self, bind},
 };
 use netpoll::{Fd, Kind, Mode, SockAddr};
 use std::{net::SocketAddr, os::fd::OwnedFd, time::Instant};
@@ -45,13 +45,9 @@ impl Attempt<'_> {
             self.local.map(|local| Addr::Tcp(local.clone())),
             Addr::Tcp(remote.clone()),
         );
-        let family = SocketFamily::choose(
-            network,
-            local_addr.as_ref(),
-            Some(&remote_addr),
-            false,
-            maps_ipv4(),
-        );
+        // Only listening asks whether IPv6 sockets serve IPv4.
+        let (local, remote_addr) = (local_addr.as_ref(), Some(&remote_addr));
+        let family = SocketFamily::choose(network, local, remote_addr, false, false);
         let socket = socket::stream(family)?;
         if let Some(local) = self.local {
             bind(&socket, local.to_socket_addr(family.family)?)?;
