@@ -327,6 +327,13 @@ impl PollDesc {
         self.side(mode).deadline.load(SeqCst)
     }
 
+    /// Asks the processor for the memory of whoever waits to read.
+    #[cfg(not(loom))]
+    #[inline]
+    pub(crate) fn prefetch_reader(&self) {
+        self.side(Mode::Read).slot.prefetch();
+    }
+
     /// An event has come: notes what it says, then makes both directions ready as far as it goes.
     #[inline]
     pub fn event(&self, event: Event) {

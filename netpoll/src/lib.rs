@@ -59,6 +59,8 @@ pub mod wake_state;
 pub mod fd;
 #[cfg(not(loom))]
 pub mod poller;
+#[doc(hidden)]
+pub mod prefetch;
 #[cfg(not(loom))]
 mod registration;
 #[cfg(not(loom))]

@@ -23,6 +23,7 @@
 use crate::clock;
 use crate::desc::{Event, Mode, PollDesc, Reactor};
 use crate::error::Error;
+use crate::prefetch::prefetch;
 use crate::removed::Removed;
 use crate::timerfd::TimerFd;
 use crate::timers::{Sleep, Target, Timers};
@@ -44,6 +45,10 @@ const _: () = assert!(
 
 const WAKER: Token = Token(usize::MAX);
 const TIMERFD: Token = Token(usize::MAX - 1);
+
+/// How far ahead of its turn a descriptor is asked for, and after that its waiter.
+const PREFETCH_DESC: usize = 6;
+const PREFETCH_WAITER: usize = 3;
 
 /// How many events one `epoll_wait` may bring.
 const BATCH: usize = 1024;
@@ -268,14 +273,23 @@ impl Poller {
         let counters = self.counters();
         let events = self.events.borrow();
         let descs = self.descs.borrow();
+        let desc_of = |event: &mio::event::Event| descs.get(event.token().0 as u32 as usize);
         let (mut live, mut stale) = (0, 0);
+        let mut far = events.iter().skip(PREFETCH_DESC);
+        let mut near = events.iter().skip(PREFETCH_WAITER);
         for event in events.iter() {
+            if let Some(entry) = far.next().and_then(desc_of) {
+                prefetch(Arc::as_ptr(&entry.desc));
+            }
+            if let Some(entry) = near.next().and_then(desc_of) {
+                entry.desc.prefetch_reader();
+            }
             let token = event.token();
             if token == WAKER || token == TIMERFD {
                 continue;
             }
-            let (key, seq) = (token.0 as u32 as usize, (token.0 >> 32) as u32);
-            match descs.get(key) {
+            let seq = (token.0 >> 32) as u32;
+            match desc_of(event) {
                 Some(entry) if entry.seq == seq => {
                     live += 1;
                     entry.desc.event(meaning(event, entry.both));

@@ -27,7 +27,7 @@
 //! Go: `runtime/netpoll.go`, `netpollblock` and `netpollunblock`.
 
 use crate::park::{Park, Reason, Waiter};
-use crate::sync::{AtomicUsize, Ordering::SeqCst};
+use crate::sync::{AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::ptr::NonNull;
 
 const NIL: usize = 0;
@@ -123,6 +123,15 @@ impl Slot {
             // SAFETY: a waiter's pointer is in a slot only while it is parked there, and `unblock`
             // hands it to one caller only; it stays parked, so alive, until this call.
             unsafe { Waiter::ready(waiter) };
+        }
+    }
+
+    /// Asks the processor for the waiter's memory, if somebody is parked here.
+    #[inline]
+    pub(crate) fn prefetch(&self) {
+        let word = self.0.load(Relaxed);
+        if word > WAIT {
+            crate::prefetch::prefetch(word as *const Waiter);
         }
     }
 
