@@ -1,12 +1,10 @@
-//! An echo server. Try it: `cargo run --release --example echo`, then `nc 127.0.0.1 7000`.
+//! An echo server. Try it: `cargo run --release -p gopark --example echo`, then `nc 127.0.0.1 7000`.
 
 use gopark::net::{TcpConn, TcpListener};
-use std::io;
+use std::{env, io};
 
 fn main() -> io::Result<()> {
-    let addr = std::env::args()
-        .nth(1)
-        .unwrap_or_else(|| "127.0.0.1:7000".into());
+    let addr = env::args().nth(1).unwrap_or("127.0.0.1:7000".into());
     gopark::run(|| {
         let listener = TcpListener::bind(&addr)?;
         println!("echoing on {}", listener.local_addr()?);

@@ -1,4 +1,4 @@
-//! How much memory parked tasks take: `cargo run --release --example parked -- 100000`.
+//! How much memory parked tasks take: `cargo run --release -p gopark --example parked -- 100000`.
 
 use std::fs;
 use std::io;
