@@ -1,5 +1,8 @@
 //! Go's network poller for Rust: blocking-looking sockets on light tasks, without `async`.
 
+#[cfg(loom)]
+#[path = "task/bits.rs"]
+mod join_bits;
 #[cfg(not(loom))]
 pub mod net;
 mod sched;
