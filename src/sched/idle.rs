@@ -122,7 +122,7 @@ mod models {
         }
         fn wake(&self, called: Option<usize>) {
             if let Some(called) = called {
-                self.woken[called].store(true, SeqCst);
+                self.woken[called].swap(true, SeqCst); // as the poller's wake-up does
             }
         }
         /// One round of a worker that has nothing to do. False if it would sleep for ever.
@@ -140,8 +140,13 @@ mod models {
             true
         }
         fn search(&self) {
-            let take = |n: usize| n.checked_sub(1);
-            let _ = self.work.fetch_update(SeqCst, SeqCst, take);
+            let mut n = self.work.load(SeqCst);
+            while n > 0 {
+                match self.work.compare_exchange(n, n - 1, SeqCst, SeqCst) {
+                    Ok(_) => return,
+                    Err(now) => n = now,
+                }
+            }
         }
     }
 

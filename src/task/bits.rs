@@ -82,7 +82,7 @@ impl JoinBits {
     pub(crate) fn detach(&self) -> Detached {
         let mut now = self.0.load(Ordering::Acquire);
         while now & WRITTEN == 0 {
-            match self.0.compare_exchange_weak(
+            match self.0.compare_exchange(
                 now,
                 now | DETACHED | RELEASED,
                 Ordering::AcqRel,
