@@ -59,6 +59,9 @@
 //! address space unless [`Builder::stack_size`] says otherwise (256 KiB with debug assertions); an
 //! overflow ends the process with the task's name. A parked task takes at least one page of memory.
 
+#[cfg(loom)]
+#[path = "task/bits.rs"]
+mod join_bits;
 #[cfg(not(loom))]
 pub mod net;
 mod sched;

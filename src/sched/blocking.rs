@@ -114,6 +114,7 @@ impl Inner {
                 drop(state);
                 RUNTIME.set(Some(runtime));
                 job(); // catches the panics of its closure
+                crate::task::local::clear_thread();
                 RUNTIME.set(None);
                 state = self.lock();
                 continue;

@@ -5,6 +5,7 @@
 //! | `worker`      | one thread: its loop, its queues, its poller, how a task parks on it     |
 //! | `ring`        | unstarted tasks, which idle workers may take (Go's `runq`)               |
 //! | `inbox`       | wake-ups and tasks from other threads                                    |
+//! | `idle`        | who sleeps, and who is called to look for unstarted tasks                |
 //! | `placement`   | where a new task starts                                                  |
 //! | `runtime`     | build, spawn from outside, run                                           |
 //! | `shutdown`    | ending every task and every thread within a bound                        |
@@ -12,6 +13,7 @@
 //! | `watchdog`    | who holds a worker too long                                              |
 //! | `metrics`     | what it all did                                                          |
 
+pub(crate) mod idle;
 pub(crate) mod inbox;
 pub(crate) mod link;
 pub(crate) mod ring;

@@ -25,16 +25,14 @@ impl Worker {
             // SAFETY: a new task is alive.
             let pinned = unsafe { task.as_ref() }.attributes.pinned;
             if !pinned && let Some(other) = self.less_busy() {
-                add(&self.shared.counts.placed_elsewhere, 1);
                 other.handed.fetch_add(1, Relaxed);
                 // SAFETY: alive, unstarted, and in no queue yet.
-                unsafe { other.hand_over(task) };
-                return;
+                if unsafe { other.hand_over(task) }.is_ok() {
+                    return add(&self.shared.counts.placed_elsewhere, 1);
+                }
             }
             self.enqueue_unstarted(task);
-            if self.shared.unstarted.len() > 1 && runtime.idle.load(Relaxed) > 0 {
-                runtime.wake_searcher();
-            }
+            self.share_unstarted();
         } else {
             self.enqueue_unstarted(task);
         }

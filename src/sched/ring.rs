@@ -49,8 +49,10 @@ impl<T> Ring<T> {
     /// How many there are, more or less.
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        let head = self.head.load(Ordering::Relaxed);
-        self.tail.load(Ordering::Relaxed).wrapping_sub(head) as usize
+        // Head first: it never passes a tail that is read later.
+        let head = self.head.load(Ordering::Acquire);
+        let there = self.tail.load(Ordering::Relaxed).wrapping_sub(head);
+        (there as usize).min(PLACES)
     }
 
     /// Adds one at the end; gives it back if the ring is full. The owner's.
@@ -87,11 +89,9 @@ impl<T> Ring<T> {
         }
     }
 
-    /// Takes the older half, at least one if there is any. Anybody's.
+    /// Appends the older half, at least one if there is any, to `into`. Anybody's.
     pub(crate) fn steal(&self, into: &mut Vec<NonNull<T>>) -> usize {
         loop {
-            // What a lost race has read is somebody else's.
-            into.clear();
             let head = self.head.load(Ordering::Acquire);
             let tail = self.tail.load(Ordering::Acquire);
             let there = tail.wrapping_sub(head);
@@ -102,6 +102,7 @@ impl<T> Ring<T> {
                 continue; // head moved between the two reads
             }
             let n = there - there / 2;
+            let before = into.len();
             for i in 0..n {
                 let item = self.place(head.wrapping_add(i)).load(Ordering::Relaxed);
                 into.extend(NonNull::new(item));
@@ -114,6 +115,81 @@ impl<T> Ring<T> {
             {
                 return n as usize;
             }
+            into.truncate(before); // somebody was faster
         }
+    }
+}
+
+#[cfg(all(test, loom))]
+mod models {
+    use super::*;
+    use loom::sync::Arc;
+
+    /// Items are small numbers dressed as pointers: nothing follows them.
+    fn item(n: usize) -> NonNull<u8> {
+        NonNull::new(std::ptr::without_provenance_mut(n)).unwrap()
+    }
+
+    fn numbers(items: Vec<NonNull<u8>>) -> Vec<usize> {
+        items.into_iter().map(|it| it.addr().get()).collect()
+    }
+
+    /// An owner that pushes and pops against thieves: everything comes out exactly once.
+    fn nothing_is_lost_or_doubled(thieves: usize, pushes: usize, before: usize) {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(3);
+        builder.check(move || {
+            let ring = Arc::new(Ring::new());
+            // Starts the counters away from zero, so that places are used again.
+            for _ in 0..before {
+                ring.push(item(99)).unwrap();
+                ring.pop().unwrap();
+            }
+            ring.push(item(1)).unwrap();
+            ring.push(item(2)).unwrap();
+            let thieves: Vec<_> = (0..thieves)
+                .map(|_| {
+                    let ring = ring.clone();
+                    loom::thread::spawn(move || {
+                        let mut mine = Vec::new();
+                        let n = ring.steal(&mut mine);
+                        assert_eq!(n, mine.len());
+                        numbers(mine)
+                    })
+                })
+                .collect();
+            let mut out = Vec::new();
+            let mut kept = Vec::new();
+            for n in 3..3 + pushes {
+                if let Err(full) = ring.push(item(n)) {
+                    kept.push(full);
+                }
+                out.extend(ring.pop());
+            }
+            let stolen = thieves.into_iter().flat_map(|t| t.join().unwrap());
+            let mut all: Vec<_> = stolen.collect();
+            while let Some(it) = ring.pop() {
+                out.push(it);
+            }
+            all.extend(numbers(out));
+            all.extend(numbers(kept));
+            all.sort_unstable();
+            assert_eq!(all, (1..3 + pushes).collect::<Vec<_>>());
+        });
+    }
+
+    #[test]
+    fn one_thief_against_the_owner() {
+        nothing_is_lost_or_doubled(1, 2, 0);
+    }
+
+    #[test]
+    fn two_thieves_against_the_owner() {
+        nothing_is_lost_or_doubled(2, 1, 0);
+    }
+
+    #[test]
+    fn places_that_are_used_again_while_a_thief_reads() {
+        nothing_is_lost_or_doubled(1, 3, 3);
     }
 }

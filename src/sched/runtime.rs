@@ -1,9 +1,10 @@
 //! A runtime: its builder, its handle, and what its workers share.
 
 use super::blocking::BlockingPool;
+use super::idle::Idlers;
 use super::metrics::{Metrics, WorkerMetrics};
 use super::shutdown::{Ending, ShutdownReport};
-use super::watchdog::{Hog, Watchdog};
+use super::watchdog::{Hog, Report, Watchdog};
 use super::worker::{self, Worker, WorkerShared};
 use crate::stack::{Arena, StackConfig};
 use crate::sync::Mutex;
@@ -14,7 +15,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// How long the drop of a runtime waits for its tasks to end.
@@ -29,10 +30,7 @@ pub(crate) struct Shared {
     pub(crate) workers: Vec<Arc<WorkerShared>>,
     pub(crate) arena: Arc<Arena>,
     pub(crate) blocking: BlockingPool,
-    /// Workers that wait in their poller. A hint, except to a worker about to be one.
-    pub(crate) idle: AtomicUsize,
-    /// Somebody was woken to look for unstarted tasks and has not looked yet.
-    searching: AtomicBool,
+    pub(crate) idlers: Idlers,
     /// Unstarted tasks that fit in no ring.
     injector: Mutex<VecDeque<Unstarted>>,
     injected: AtomicUsize,
@@ -54,7 +52,7 @@ impl Shared {
     pub(crate) fn inject(&self, task: NonNull<Header>) {
         self.injector.lock().push_back(Unstarted(task));
         self.injected.fetch_add(1, Ordering::Release);
-        self.wake_searcher();
+        self.call_searcher();
     }
 
     pub(crate) fn injector_is_empty(&self) -> bool {
@@ -79,24 +77,18 @@ impl Shared {
         !self.injector_is_empty() || self.workers.iter().any(|w| w.unstarted.len() > 1)
     }
 
-    /// Wakes one sleeping worker to look for unstarted tasks, unless one is looking already.
-    pub(crate) fn wake_searcher(&self) {
-        if self.searching.load(Ordering::Relaxed) || self.searching.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        match self.workers.iter().find(|w| w.poller.is_sleeping()) {
-            Some(worker) => {
-                worker.search.store(true, Ordering::Relaxed);
-                worker.poller.wake();
-            }
-            None => self.searching.store(false, Ordering::Release),
+    /// Wakes one sleeping worker to look for unstarted tasks, unless one is on its way already.
+    pub(crate) fn call_searcher(&self) {
+        let called = self.idlers.call(|| self.has_unstarted());
+        if let Some(worker) = called {
+            self.workers[worker].poller.wake();
         }
     }
 
     pub(crate) fn search_is_over(&self) {
-        self.searching.store(false, Ordering::Release);
-        if self.idle.load(Ordering::Relaxed) > 0 && self.has_unstarted() {
-            self.wake_searcher();
+        let called = self.idlers.search_is_over(|| self.has_unstarted());
+        if let Some(worker) = called {
+            self.workers[worker].poller.wake();
         }
     }
 
@@ -104,22 +96,28 @@ impl Shared {
         NEXT_TASK_ID.fetch_add(n, Ordering::Relaxed)
     }
 
-    /// Queues a task that was spawned outside the workers.
-    pub(crate) fn place_from_outside(&self, task: NonNull<Header>) {
-        self.spawned_outside.fetch_add(1, Ordering::Relaxed);
+    /// Queues a task that was spawned outside the workers. Gives it back if they have left.
+    pub(crate) fn place_from_outside(&self, task: NonNull<Header>) -> Result<(), NonNull<Header>> {
+        self.spawned_outside.fetch_add(1, Ordering::SeqCst);
         let first = self.next_worker.fetch_add(1, Ordering::Relaxed);
         let n = self.workers.len();
-        let least = (0..n)
-            .map(|i| &self.workers[(first + i) % n])
+        let in_turn = || (0..n).map(|i| &self.workers[(first + i) % n]);
+        let least = in_turn()
             .min_by_key(|w| (w.held.load(Ordering::Relaxed), w.load()))
             .expect("a runtime has a worker");
-        least.handed.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the task is new: alive, unstarted, in no queue.
-        unsafe { least.hand_over(task) };
+        for worker in std::iter::once(least).chain(in_turn()) {
+            worker.handed.fetch_add(1, Ordering::Relaxed);
+            // SAFETY: the task is new: alive, unstarted, in no queue.
+            if unsafe { worker.hand_over(task) }.is_ok() {
+                return Ok(());
+            }
+        }
+        self.spawned_outside.fetch_sub(1, Ordering::SeqCst);
+        Err(task)
     }
 
-    /// Tasks spawned so far, and tasks that have ended, in an order of reading that never makes
-    /// a live task look ended.
+    /// Tasks spawned so far, and tasks that have ended. Everything finished is read before anything
+    /// spawned, and finishing releases, so a live task never looks ended.
     pub(crate) fn spawned_and_finished(&self) -> (u64, u64) {
         let sum = |f: fn(&WorkerShared) -> &AtomicU64| -> u64 {
             self.workers
@@ -166,7 +164,7 @@ pub struct Builder {
     blocking_threads: usize,
     name: String,
     hog_threshold: Duration,
-    on_hog: Option<fn(&Hog)>,
+    on_hog: Option<Report>,
 }
 
 impl Default for Builder {
@@ -239,8 +237,8 @@ impl Builder {
 
     /// What to do about a task that holds its worker too long. Called on the watchdog's thread,
     /// once for each time, while the task still holds it. By default it is only counted.
-    pub fn on_hog(mut self, report: fn(&Hog)) -> Builder {
-        self.on_hog = Some(report);
+    pub fn on_hog(mut self, report: impl Fn(&Hog) + Send + Sync + 'static) -> Builder {
+        self.on_hog = Some(Report(Box::new(report)));
         self
     }
 
@@ -265,6 +263,9 @@ impl Builder {
                 "0 blocking threads; it must be at least 1".to_owned(),
             ));
         }
+        if self.name.contains('\0') {
+            return Err(invalid(format!("{:?} cannot name a thread", self.name)));
+        }
         let mut stacks = StackConfig::default();
         let size = match self.stack_size {
             Some(bytes) => Some(bytes),
@@ -285,8 +286,7 @@ impl Builder {
                 .collect(),
             arena: Arc::new(Arena::new(stacks)),
             blocking: BlockingPool::new(self.blocking_threads, &self.name),
-            idle: AtomicUsize::new(0),
-            searching: AtomicBool::new(false),
+            idlers: Idlers::new(workers),
             injector: Mutex::new(VecDeque::new()),
             injected: AtomicUsize::new(0),
             spawned_outside: AtomicU64::new(0),
@@ -358,6 +358,11 @@ impl Runtime {
         F: FnOnce() -> T + Send,
         T: Send,
     {
+        let own = worker::current().is_some_and(|w| Arc::ptr_eq(&w.runtime, &self.shared));
+        if own && std::thread::panicking() {
+            // The caller must neither switch nor hold the worker that `main` may need.
+            return main();
+        }
         let attributes = Attributes {
             id: self.shared.take_ids(1),
             site: std::panic::Location::caller(),
@@ -366,11 +371,14 @@ impl Runtime {
         };
         let task = task::create_outside(&self.shared, None, attributes, main)
             .unwrap_or_else(|err| panic!("gopark: no stack for the main task: {err}"));
-        // SAFETY: what `main` borrows outlives this call, and this call does not return before the
-        // task has ended: `join` waits for it, and nothing below unwinds first.
+        // SAFETY: the only handle. What `main` borrows outlives this call, which does not return
+        // before the task has ended: joining waits for it whatever happens, nothing below unwinds
+        // first, and nobody can end a runtime that is borrowed here.
         let handle: JoinHandle<T> = unsafe { JoinHandle::new(task, self.shared.arena.clone()) };
-        self.shared.place_from_outside(task);
-        match handle.join() {
+        if self.shared.place_from_outside(task).is_err() {
+            unreachable!("the workers stay for as long as the runtime does");
+        }
+        match handle.join_whatever_happens() {
             Ok(value) => value,
             Err(panic) => std::panic::resume_unwind(panic),
         }
@@ -409,7 +417,7 @@ impl Runtime {
 impl Drop for Runtime {
     fn drop(&mut self) {
         let report = self.shared.shut_down(DROP_BOUND);
-        if !report.is_clean() {
+        if !report.is_clean() && !report.in_background {
             eprintln!("gopark: {report}");
         }
     }
@@ -438,7 +446,7 @@ impl Handle {
     {
         task::Builder::new()
             .spawn_in(self, f)
-            .unwrap_or_else(|err| panic!("gopark: no stack for a task: {err}"))
+            .unwrap_or_else(|err| panic!("gopark: cannot spawn: {err}"))
     }
 
     /// What the runtime has done and is doing.

@@ -18,7 +18,7 @@ use std::fmt;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How far a runtime has got with its end.
@@ -26,6 +26,8 @@ use std::time::{Duration, Instant};
 pub(crate) struct Ending {
     stopping: AtomicBool,
     abandoned: AtomicBool,
+    /// When the workers give up by themselves, because nobody waits for them.
+    give_up_at: OnceLock<Instant>,
     books: Mutex<Books>,
     thread_ended: Condvar,
 }
@@ -45,17 +47,23 @@ pub struct ShutdownReport {
     pub leaked: Vec<String>,
     /// Threads that were held by a task and left behind.
     pub stuck_threads: usize,
+    /// One of the runtime's own tasks asked for the end, and could not wait for itself: the runtime
+    /// ends behind it, within the bound, and nobody is told what did not.
+    pub in_background: bool,
 }
 
 impl ShutdownReport {
     /// Did everything end?
     pub fn is_clean(&self) -> bool {
-        self.leaked.is_empty() && self.stuck_threads == 0
+        self.leaked.is_empty() && self.stuck_threads == 0 && !self.in_background
     }
 }
 
 impl fmt::Display for ShutdownReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.in_background {
+            return f.write_str("the runtime ends behind the task that asked for it");
+        }
         if self.is_clean() {
             return f.write_str("the runtime has ended");
         }
@@ -88,7 +96,8 @@ impl Ending {
     }
 
     fn is_abandoned(&self) -> bool {
-        self.abandoned.load(Ordering::Acquire)
+        let late = |at: &Instant| Instant::now() >= *at;
+        self.abandoned.load(Ordering::Acquire) || self.give_up_at.get().is_some_and(late)
     }
 
     pub(crate) fn thread_starts(&self) {
@@ -149,18 +158,30 @@ impl Shared {
             return ShutdownReport::default();
         }
         let begun = Instant::now();
+        let end = begun
+            .checked_add(bound)
+            .unwrap_or_else(|| begun + Duration::from_secs(1 << 30));
+        let own_task = worker::current().is_some_and(|w| Arc::ptr_eq(&w.runtime, self));
+        let own_closure = || {
+            let runtime = super::blocking::runtime_of_this_thread();
+            runtime.is_some_and(|runtime| Arc::ptr_eq(&runtime, self))
+        };
+        let in_background = own_task || own_closure();
+        if in_background {
+            self.ending.give_up_at.get_or_init(|| end);
+        }
         self.ending.stopping.store(true, Ordering::SeqCst);
         self.ending.thread_ended.notify_all();
         self.blocking.stop();
         self.wake_all();
-        if worker::current().is_some_and(|w| Arc::ptr_eq(&w.runtime, self)) {
-            // One of its own tasks ends it: the worker goes on with that, and nobody waits.
-            return ShutdownReport::default();
+        if in_background {
+            // Its worker goes on with the task that asked, so nobody waits.
+            return ShutdownReport {
+                in_background,
+                ..ShutdownReport::default()
+            };
         }
         crate::task::blocking(|| {
-            let end = begun
-                .checked_add(bound)
-                .unwrap_or_else(|| begun + Duration::from_secs(1 << 30));
             if self.ending.wait(end - bound.min(end - begun) / 10) > 0 {
                 self.ending.abandoned.store(true, Ordering::Release);
                 self.wake_all();
@@ -170,6 +191,7 @@ impl Shared {
             ShutdownReport {
                 leaked: std::mem::take(&mut books.leaked),
                 stuck_threads: books.threads,
+                in_background,
             }
         })
     }
@@ -205,7 +227,8 @@ impl Worker {
             });
         }
         let (spawned, finished) = self.runtime.spawned_and_finished();
-        if spawned == finished {
+        // A spawn from outside may come in between: then the inbox is not empty, or is closed to it.
+        if spawned == finished && self.shared.inbox.close_if_empty() {
             self.runtime.wake_all();
             return false;
         }
@@ -220,13 +243,14 @@ impl Worker {
     fn abandon(&self) {
         let mut lost: Vec<NonNull<Header>> = Vec::new();
         self.for_each_task(|task| lost.push(task));
+        lost.extend(self.pinned_unstarted());
         while let Some(task) = self.shared.unstarted.pop() {
             lost.push(task);
         }
-        self.runtime.take_injected(&mut lost);
-        // SAFETY: this is the owner's thread.
+        while self.runtime.take_injected(&mut lost) {}
+        // SAFETY: this is the owner's thread, and it takes nothing more.
         unsafe {
-            self.shared.inbox.take(|task| {
+            self.shared.inbox.close(|task| {
                 // SAFETY: a task in an inbox is alive; a started one is listed already.
                 if !task.as_ref().started.get() {
                     lost.push(task);
@@ -242,8 +266,10 @@ impl Worker {
         for task in lost {
             // SAFETY: alive, of this worker or unstarted and in hand; no loop resumes it again.
             let header = unsafe { task.as_ref() };
-            let why = if header.parked_in.get().is_null() {
-                "running"
+            let why = if !header.started.get() {
+                "not started"
+            } else if header.parked_in.get().is_null() {
+                "ready"
             } else {
                 header.why.get().name()
             };
@@ -251,6 +277,12 @@ impl Worker {
             self.runtime.arena.leak(header.slot);
             // SAFETY: as above; its slot was just leaked.
             unsafe { header.abandon() };
+        }
+        if self.runtime.ending.give_up_at.get().is_some() {
+            eprintln!(
+                "gopark: given up at the end of a runtime: {}",
+                names.join("; ")
+            );
         }
         self.runtime.ending.books().leaked.extend(names);
     }

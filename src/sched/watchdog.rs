@@ -12,7 +12,7 @@ use super::metrics::add;
 use super::runtime::Shared;
 use super::worker::WorkerShared;
 use std::io;
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -45,11 +45,20 @@ impl std::fmt::Display for Hog {
     }
 }
 
+/// What to do about a hog.
+pub(crate) struct Report(pub(crate) Box<dyn Fn(&Hog) + Send + Sync>);
+
+impl std::fmt::Debug for Report {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Report")
+    }
+}
+
 /// Its settings.
 #[derive(Debug)]
 pub(crate) struct Watchdog {
     threshold: Duration,
-    report: Option<fn(&Hog)>,
+    report: Option<Report>,
 }
 
 struct Watched {
@@ -59,7 +68,7 @@ struct Watched {
 }
 
 impl Watchdog {
-    pub(crate) fn new(threshold: Duration, report: Option<fn(&Hog)>) -> Watchdog {
+    pub(crate) fn new(threshold: Duration, report: Option<Report>) -> Watchdog {
         Watchdog { threshold, report }
     }
 
@@ -127,8 +136,8 @@ fn look(runtime: &Shared, worker: &WorkerShared, seen: &mut Watched) -> bool {
         return !asleep;
     }
     worker.held.store(true, Relaxed);
-    if worker.unstarted.len() > 0 && runtime.idle.load(Relaxed) > 0 {
-        runtime.wake_searcher();
+    if worker.unstarted.len() > 0 && runtime.idlers.any() {
+        runtime.call_searcher();
     }
     let held = now.saturating_duration_since(seen.since);
     if held >= runtime.watchdog.threshold && !seen.reported {
@@ -144,8 +153,9 @@ fn look(runtime: &Shared, worker: &WorkerShared, seen: &mut Watched) -> bool {
                 spawned_at,
                 held,
             };
-            if let Some(report) = runtime.watchdog.report {
-                report(&hog);
+            if let Some(Report(report)) = &runtime.watchdog.report {
+                // The hook has told of a panic in there; the watch goes on.
+                let _ = catch_unwind(AssertUnwindSafe(|| report(&hog)));
             }
         }
     }

@@ -19,7 +19,7 @@
 
 use super::inbox::Inbox;
 use super::metrics::{Counts, add, set};
-use super::ring::Ring;
+use super::ring::{PLACES, Ring};
 use super::runtime::Shared;
 use crate::stack::{Pool, overflow};
 use crate::task::header::Header;
@@ -29,7 +29,10 @@ use std::collections::VecDeque;
 use std::panic::Location;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicPtr, AtomicU64,
+    Ordering::{Relaxed, Release},
+};
 use std::time::Duration;
 
 /// How long a worker runs tasks before it asks the kernel again, in nanoseconds.
@@ -38,6 +41,8 @@ const SLICE: u64 = 100_000;
 const MOST_SWITCHES: u32 = 1024;
 /// Every so many switches a task that yielded goes before those that are ready.
 const YIELDED_EVERY: u32 = 8;
+/// Every so many switches it looks at the common queue even though it has work of its own. Go: 61.
+const INJECTED_EVERY: u32 = 64;
 /// How often a worker looks whether everything has ended, while it shuts down.
 const SHUTDOWN_LOOK: Duration = Duration::from_millis(2);
 /// A worker with more cached stacks than this, and nothing to do for a while, trims them.
@@ -67,8 +72,6 @@ pub(crate) struct WorkerShared {
     pub(crate) running_site: AtomicPtr<Location<'static>>,
     /// The watchdog has seen a task hold this worker: give it nothing new.
     pub(crate) held: AtomicBool,
-    /// It was woken to look for unstarted tasks elsewhere.
-    pub(crate) search: AtomicBool,
 }
 
 /// The part of a worker that only its thread uses.
@@ -127,7 +130,8 @@ pub(crate) unsafe fn task_ready(waiter: NonNull<Waiter>) {
         // done, because the task may run, and its runtime end, as soon as it is in the inbox.
         _ => unsafe {
             Arc::increment_strong_count(home);
-            Arc::from_raw(home).hand_over(task);
+            // A worker that has left gave up its tasks: this one never runs again.
+            let _ = Arc::from_raw(home).hand_over(task);
         },
     }
 }
@@ -145,18 +149,19 @@ impl WorkerShared {
             running: AtomicU64::new(0),
             running_site: AtomicPtr::new(std::ptr::null_mut()),
             held: AtomicBool::new(false),
-            search: AtomicBool::new(false),
         }
     }
 
-    /// Puts a task into the inbox and sees to it that the worker looks.
+    /// Puts a task into the inbox and sees to it that the worker looks. Gives it back if the worker
+    /// has left.
     ///
     /// # Safety
     /// The task is alive, in no other queue, and either unstarted or of this worker.
-    pub(crate) unsafe fn hand_over(&self, task: NonNull<Header>) {
+    pub(crate) unsafe fn hand_over(&self, task: NonNull<Header>) -> Result<(), NonNull<Header>> {
         // SAFETY: contract of this function.
-        unsafe { self.inbox.push(task) };
+        unsafe { self.inbox.push(task) }?;
         self.poller.wake();
+        Ok(())
     }
 
     /// Tasks that this worker has or will have to run.
@@ -206,6 +211,7 @@ impl Worker {
         unsafe { netpoll::park::set_current(None) };
         WORKER.set(std::ptr::null());
         self.pool.borrow_mut().drain(&self.runtime.arena);
+        set(&self.shared.counts.stacks_cached, 0);
     }
 
     fn run(&self) {
@@ -238,6 +244,9 @@ impl Worker {
     fn next(&self) -> Option<NonNull<Header>> {
         let turn = self.turn.get().wrapping_add(1);
         self.turn.set(turn);
+        if turn.is_multiple_of(INJECTED_EVERY) && !self.runtime.injector_is_empty() {
+            self.take_injected();
+        }
         if turn.is_multiple_of(YIELDED_EVERY)
             && let Some(task) = self.yielded.borrow_mut().pop_front()
         {
@@ -279,9 +288,11 @@ impl Worker {
         self.current.set(None);
         if ended {
             self.unlink(task);
-            add(&counts.finished, 1);
+            // Release: who counts it as finished counts what it spawned, too.
+            let finished = counts.finished.load(Relaxed) + 1;
+            counts.finished.store(finished, Release);
             // SAFETY: `resume` has just said so.
-            if unsafe { header.finish() } {
+            if unsafe { Header::finish(task) } {
                 // SAFETY: `finish` said that the handle is gone, so this is the last touch.
                 unsafe { self.release(task) };
             }
@@ -336,17 +347,12 @@ impl Worker {
             None
         };
         if self.runtime.workers.len() > 1 {
-            self.runtime
-                .idle
-                .fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-            // Whoever pushed before it could see that we are idle has not woken us.
+            let (idlers, me) = (&self.runtime.idlers, self.shared.index);
+            idlers.rest(me);
+            // Whoever offered work before it could see that we are idle has not called us.
             let work = self.runtime.has_unstarted();
             self.poll(if work { Some(Duration::ZERO) } else { timeout });
-            self.runtime
-                .idle
-                .fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
-            if self.shared.search.load(Relaxed) {
-                self.shared.search.store(false, Relaxed);
+            if idlers.resume(me) {
                 self.steal();
                 self.runtime.search_is_over();
             }
@@ -402,6 +408,28 @@ impl Worker {
             });
         }
         add(&self.shared.counts.inbox, n);
+        self.share_unstarted();
+    }
+
+    /// Lets an idle worker know that there is more to start here than this one starts at once.
+    #[inline]
+    pub(crate) fn share_unstarted(&self) {
+        if self.runtime.workers.len() > 1 && self.shared.unstarted.len() > 1 {
+            self.runtime.call_searcher();
+        }
+    }
+
+    /// Moves a share of the common queue to the own one.
+    #[cold]
+    fn take_injected(&self) {
+        if self.shared.unstarted.len() > PLACES / 2 {
+            return;
+        }
+        let mut taken = self.stolen.borrow_mut();
+        self.runtime.take_injected(&mut taken);
+        for task in taken.drain(..) {
+            self.enqueue_unstarted(task);
+        }
     }
 
     /// Takes unstarted tasks from the common queue or from another worker.
@@ -410,7 +438,6 @@ impl Worker {
             return false;
         }
         let mut stolen = self.stolen.borrow_mut();
-        stolen.clear();
         if !self.runtime.take_injected(&mut stolen) {
             let workers = &self.runtime.workers;
             let me = self.shared.index;
@@ -464,6 +491,14 @@ impl Worker {
     pub(crate) fn running(&self) -> Option<&Header> {
         // SAFETY: a running task is alive, and the caller runs on it.
         self.current.get().map(|task| unsafe { task.as_ref() })
+    }
+
+    /// Tasks that may not leave this worker and have not started.
+    pub(crate) fn pinned_unstarted(&self) -> Vec<NonNull<Header>> {
+        let ready = self.ready.borrow();
+        // SAFETY: a task in a queue is alive.
+        let unstarted = |task: &&NonNull<Header>| !unsafe { task.as_ref() }.started.get();
+        ready.iter().filter(unstarted).copied().collect()
     }
 
     /// Started tasks that have not ended.
@@ -543,6 +578,7 @@ unsafe impl Park for Worker {
     #[inline]
     fn park(&self, slot: &Slot, why: Reason) {
         let task = self.running().expect("only a task parks");
+        debug_assert!(!std::thread::panicking(), "a switch while unwinding");
         let counts = &self.shared.counts;
         add(&counts.parks, 1);
         let parked = &counts.parked[why as usize];

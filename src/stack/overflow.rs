@@ -5,8 +5,7 @@
 //!
 //! | the address is in                          | then                                        |
 //! |--------------------------------------------|---------------------------------------------|
-//! | what the registered [`Lookup`] knows       | report with the name, abort                 |
-//! | the guard set with [`set_current`]         | report with the name, abort                 |
+//! | the running task's, says the [`Lookup`]    | report with the name, abort                 |
 //! | another guard of the arena of [`watch`]    | report without a name, abort                |
 //! | anything else                              | the handler that was there before ours      |
 //!
@@ -24,22 +23,6 @@ use std::thread::LocalKey;
 pub(crate) use super::altstack::{AltStack, ensure_altstack};
 use super::arena::Arena;
 use super::report;
-
-/// The running task, as the handler needs it. The scheduler keeps one beside each task and
-/// publishes its address with [`set_current`].
-#[derive(Copy, Clone, Debug)]
-pub(crate) struct GuardRange {
-    /// The lowest address of the task's guard.
-    pub guard_lo: usize,
-    /// The address after the guard.
-    pub guard_hi: usize,
-    /// What to report, in bytes.
-    pub stack_size: usize,
-    /// The task's name, null if it has none.
-    pub name_ptr: *const u8,
-    /// Bytes of the name.
-    pub name_len: usize,
-}
 
 /// What the report says about the task.
 #[derive(Copy, Clone, Debug)]
@@ -60,18 +43,7 @@ static LOOKUP: OnceLock<Lookup> = OnceLock::new();
 
 thread_local! {
     /// Atomic because a signal handler reads it; nobody else does, so relaxed is enough.
-    static CURRENT: AtomicPtr<GuardRange> = const { AtomicPtr::new(ptr::null_mut()) };
     static ARENA: AtomicPtr<Arena> = const { AtomicPtr::new(ptr::null_mut()) };
-}
-
-/// Says which task runs on this thread from now on; null for none. Costs one store.
-///
-/// # Safety
-///
-/// The range, and the name in it, stay readable and unchanged until the next call on this thread.
-#[cfg(test)]
-pub(crate) unsafe fn set_current(range: *const GuardRange) {
-    publish(&CURRENT, range);
 }
 
 /// Stores a pointer for the handler that may interrupt this thread at its next memory access.
@@ -85,7 +57,7 @@ fn publish<T>(place: &'static LocalKey<AtomicPtr<T>>, value: *const T) {
     compiler_fence(Ordering::SeqCst);
 }
 
-/// Registers a way to find the running task that is asked before the one of [`set_current`].
+/// Registers the way to find the running task.
 ///
 /// The first registration in a process wins; returns whether this was it.
 pub(crate) fn set_lookup(lookup: Lookup) -> bool {
@@ -122,7 +94,6 @@ pub(crate) fn watch(arena: Arc<Arena>) -> io::Result<Watch> {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        publish(&CURRENT, ptr::null());
         publish(&ARENA, ptr::null());
     }
 }
@@ -234,8 +205,8 @@ extern "C" fn on_fault(
 
 /// Does not return if the address is in a guard of ours.
 fn report_if_ours(addr: usize) {
-    if let Some(info) = running_task(addr) {
-        // SAFETY: the name is readable, by the contracts of `Lookup` and `set_current`.
+    if let Some(info) = LOOKUP.get().and_then(|lookup| lookup(addr)) {
+        // SAFETY: the name is readable, by the contract of `OverflowInfo`.
         unsafe { report::overflow(&info) };
         abort();
     }
@@ -249,22 +220,6 @@ fn report_if_ours(addr: usize) {
         report::stray(addr, found.slot.index());
         abort();
     }
-}
-
-fn running_task(addr: usize) -> Option<OverflowInfo> {
-    if let Some(info) = LOOKUP.get().and_then(|lookup| lookup(addr)) {
-        return Some(info);
-    }
-    let range = CURRENT.with(|cell| cell.load(Ordering::Relaxed));
-    // SAFETY: null, or readable by the contract of `set_current`, which this thread called.
-    let range = unsafe { range.as_ref() }?;
-    (range.guard_lo..range.guard_hi)
-        .contains(&addr)
-        .then_some(OverflowInfo {
-            stack_size: range.stack_size,
-            name_ptr: range.name_ptr,
-            name_len: range.name_len,
-        })
 }
 
 /// Ends the process by SIGABRT, whatever the program has done to that signal.

@@ -15,29 +15,14 @@
 //!        └────────────────────────────┘
 //! ```
 //!
-//! A parked task that has done little touches the top page only.
-//!
-//! ## Who frees the slot
-//! Two parties hold a task: the worker that runs it, and its [`JoinHandle`](super::JoinHandle). These
-//! bits decide who drops the result and who gives the slot back.
-//!
-//! | bit        | set by                | when                                                    |
-//! |------------|-----------------------|---------------------------------------------------------|
-//! | `WRITTEN`  | the task              | the result is in its place                              |
-//! | `DETACHED` | the handle's drop     | nobody will take the result                             |
-//! | `DONE`     | the worker            | the task has left its stack; the worker's last touch    |
-//! | `RELEASED` | the handle            | joined or dropped; the handle's last touch before `DONE`|
-//! | `LEAKED`   | the worker            | instead of `DONE`: the runtime ended before the task    |
-//!
-//! * The task writes its result, sets `WRITTEN`, and drops the result itself if `DETACHED` was set.
-//! * The handle's drop sets `DETACHED` and drops the result itself if `WRITTEN` was set.
-//! * Of `DONE` and `RELEASED`, whoever sets the second gives the slot back.
+//! A parked task that has done little touches the top page only. Who drops the result and who gives
+//! the slot back is decided in [`super::bits`].
 
+use super::bits::{Detached, JoinBits};
 use super::switch::{Switch, WayBack};
 use crate::sched::link::{Link, Linked};
 use crate::sched::worker::{self, WorkerShared};
 use crate::stack;
-use crate::sync::{AtomicU32, Ordering};
 use netpoll::{Reason, Slot, Waiter};
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::fmt;
@@ -45,12 +30,6 @@ use std::mem::{ManuallyDrop, MaybeUninit};
 use std::panic::Location;
 use std::ptr::NonNull;
 use std::sync::{Arc, OnceLock};
-
-const WRITTEN: u32 = 1 << 0;
-const DETACHED: u32 = 1 << 1;
-const DONE: u32 = 1 << 2;
-const RELEASED: u32 = 1 << 3;
-const LEAKED: u32 = 1 << 4;
 
 /// Closures and results above this live in a box, so that small tasks touch one page.
 const INLINE: usize = 1024;
@@ -81,7 +60,7 @@ pub(crate) struct Header {
     payload: Cell<*mut u8>,
     base: Cell<usize>,
     pub(crate) slot: stack::Slot,
-    state: AtomicU32,
+    bits: JoinBits,
     /// Where a joiner waits.
     done: Slot,
     /// The next in whichever intrusive list it is in: an inbox.
@@ -97,6 +76,7 @@ pub(crate) struct Header {
 struct VTable {
     /// Runs the closure and leaves the result in its place. Does not unwind.
     run: unsafe fn(NonNull<Header>),
+    drop_closure: unsafe fn(*mut u8),
     drop_result: unsafe fn(*mut u8),
     free_payload: unsafe fn(*mut u8),
 }
@@ -113,6 +93,7 @@ impl<F: FnOnce() -> T, T> Types<F, T> {
     const BOXED: bool = size_of::<Payload<F, T>>() > INLINE;
     const VTABLE: VTable = VTable {
         run: Self::run,
+        drop_closure: Self::drop_closure,
         drop_result: Self::drop_result,
         free_payload: Self::free_payload,
     };
@@ -129,11 +110,17 @@ impl<F: FnOnce() -> T, T> Types<F, T> {
         }
         // SAFETY: the closure was moved out; the place is big and aligned enough for either.
         unsafe { (*payload).result = ManuallyDrop::new(result) };
-        if header.state.fetch_or(WRITTEN, Ordering::AcqRel) & DETACHED != 0 {
-            // SAFETY: just written, and with both bits set nobody else looks at it.
+        if header.bits.written() {
+            // SAFETY: just written, and the handle is gone.
             unsafe { Self::drop_result(payload.cast()) };
         }
         super::local::clear(&header.locals);
+    }
+
+    unsafe fn drop_closure(payload: *mut u8) {
+        let payload = payload.cast::<Payload<F, T>>();
+        // SAFETY: the caller owns a task that has not started, so the closure is in its place.
+        unsafe { ManuallyDrop::drop(&mut (*payload).closure) };
     }
 
     unsafe fn drop_result(payload: *mut u8) {
@@ -187,6 +174,8 @@ impl Header {
                 closure: ManuallyDrop::new(closure),
             });
         }
+        // Inline payloads are small and slots at least 16 KiB, so this only guards the arithmetic.
+        debug_assert!(base > slot.lo() + 2048, "no room for a stack");
         let header = NonNull::new(at as *mut Header).expect("a slot is not at address zero");
         // SAFETY: inside the slot, which the caller owns, aligned by `down`.
         unsafe {
@@ -202,7 +191,7 @@ impl Header {
                 payload: Cell::new(payload),
                 base: Cell::new(base & !(corosensei::stack::STACK_ALIGNMENT - 1)),
                 slot,
-                state: AtomicU32::new(0),
+                bits: JoinBits::new(),
                 done: Slot::new(),
                 next: Link::new(),
                 links: Cell::new([None; 2]),
@@ -245,16 +234,21 @@ impl Header {
         unsafe { (*self.switch.get()).assume_init_mut() }.resume()
     }
 
-    /// The worker's last touch of a task that has ended. True if the slot must be given back now.
+    /// The worker's last touch of a task that has ended. True if the slot must be given back now;
+    /// otherwise the header may be gone when this returns.
     ///
     /// # Safety
     /// `resume` has returned true, once, just now.
     #[inline]
-    pub(crate) unsafe fn finish(&self) -> bool {
-        // SAFETY: written by `start`, and the coroutine has ended: dropping it does nothing much.
-        unsafe { (*self.switch.get()).assume_init_drop() };
-        let joiner = self.done.unblock(true);
-        let last = self.state.fetch_or(DONE, Ordering::AcqRel) & RELEASED != 0;
+    pub(crate) unsafe fn finish(task: NonNull<Header>) -> bool {
+        // SAFETY: alive until `done` below. The reference is of this block, not of the function,
+        // because the memory may go before the function returns.
+        let (joiner, last) = unsafe {
+            let header = task.as_ref();
+            // Written by `start`, and the coroutine has ended: dropping it does nothing much.
+            (*header.switch.get()).assume_init_drop();
+            (header.done.unblock(true), header.bits.done())
+        };
         if let Some(joiner) = joiner {
             // SAFETY: just taken out of its slot. It is the joiner's waiter, not this task's.
             unsafe { Waiter::ready(joiner) };
@@ -269,18 +263,20 @@ impl Header {
     /// again; the slot is never reused.
     pub(crate) unsafe fn abandon(&self) {
         // The switch is not dropped: that would unwind a stack whose borrows may be in use.
-        self.state.fetch_or(LEAKED, Ordering::AcqRel);
+        self.bits.leak();
         self.done.wake(true);
     }
 
     /// Has the task ended?
+    #[inline]
     pub(crate) fn is_done(&self) -> bool {
-        self.state.load(Ordering::Acquire) & DONE != 0
+        self.bits.is_done()
     }
 
     /// Was the task given up by its runtime?
+    #[inline]
     pub(crate) fn is_leaked(&self) -> bool {
-        self.state.load(Ordering::Acquire) & LEAKED != 0
+        self.bits.is_leaked()
     }
 
     /// Waits until the task has ended, or was given up.
@@ -300,29 +296,55 @@ impl Header {
     /// # Safety
     /// The task is done, `T` is its result type, and this is the only call.
     pub(crate) unsafe fn take_result<T>(&self) -> std::thread::Result<T> {
-        // SAFETY: `DONE` implies that the result was written, and the handle has not detached. A
-        // union's fields start at its start, whatever the closure's type was.
+        // SAFETY: a done task has written its result, and the handle has not detached. A union's fields start at its start, whatever the closure's type was.
         unsafe { self.payload.get().cast::<std::thread::Result<T>>().read() }
     }
 
-    /// The handle is dropped without a join. True if the slot must be given back now.
-    pub(crate) fn detach(&self) -> bool {
-        if self.state.fetch_or(DETACHED, Ordering::AcqRel) & WRITTEN != 0 {
-            // SAFETY: written, and with both bits set nobody else looks at it.
-            unsafe { (self.vtable.drop_result)(self.payload.get()) };
+    /// The handle is dropped without a join. True if the slot must be given back now; otherwise the
+    /// header may be gone when this returns.
+    ///
+    /// # Safety
+    /// The caller is the only handle, and this or [`Header::let_go`] is its last call.
+    pub(crate) unsafe fn detach(task: NonNull<Header>) -> bool {
+        // SAFETY: alive until the handle's last touch; see `finish` for the reference.
+        unsafe {
+            match task.as_ref().bits.detach() {
+                Detached::Left => false,
+                Detached::DropResult => {
+                    (task.as_ref().vtable.drop_result)(task.as_ref().payload.get());
+                    Header::let_go(task)
+                }
+            }
         }
-        self.set_released()
     }
 
-    /// The handle's last touch. True if the slot must be given back now.
-    pub(crate) fn set_released(&self) -> bool {
-        self.state.fetch_or(RELEASED, Ordering::AcqRel) & DONE != 0
+    /// The handle's last touch, the result being taken. True if the slot must be given back now.
+    ///
+    /// # Safety
+    /// As [`Header::detach`].
+    #[inline]
+    pub(crate) unsafe fn let_go(task: NonNull<Header>) -> bool {
+        // SAFETY: as in `detach`.
+        unsafe { task.as_ref().bits.release() }
+    }
+
+    /// Ends a task that nobody has started: drops its closure and returns its slot.
+    ///
+    /// # Safety
+    /// Nobody else knows the task.
+    pub(crate) unsafe fn discard(task: NonNull<Header>) -> stack::Slot {
+        // SAFETY: contract of this function; the closure is where `create` put it.
+        unsafe {
+            let header = task.as_ref();
+            (header.vtable.drop_closure)(header.payload.get());
+            Header::release(task)
+        }
     }
 
     /// Ends the header's life and returns its slot.
     ///
     /// # Safety
-    /// `DONE` and `RELEASED` are set and this call follows from having set the second.
+    /// The caller was told to give the slot back, or the task is in nobody else's hands.
     pub(crate) unsafe fn release(header: NonNull<Header>) -> stack::Slot {
         // SAFETY: nobody else knows the header any more.
         unsafe {

@@ -68,8 +68,14 @@ impl<T> JoinHandle<T> {
         if std::thread::panicking() && !self.is_finished() && worker::current().is_some() {
             return Err(Box::new("gopark: cannot wait for a task while panicking"));
         }
+        self.join_whatever_happens()
+    }
+
+    /// [`JoinHandle::join`] for callers whose safety rests on the task's end: one that unwinds holds
+    /// its thread.
+    pub(crate) fn join_whatever_happens(self) -> std::thread::Result<T> {
         self.header().wait_done();
-        if self.header().is_leaked() {
+        if !self.header().is_done() {
             return Err(Box::new(
                 "gopark: the task did not end before its runtime did",
             ));
@@ -79,7 +85,8 @@ impl<T> JoinHandle<T> {
         let result = unsafe { this.header().take_result::<T>() };
         // SAFETY: read once; `this` is never dropped.
         let arena = unsafe { std::ptr::read(&this.arena) };
-        if this.header().set_released() {
+        // SAFETY: this is the only handle, and its last call.
+        if unsafe { Header::let_go(this.task) } {
             give_back(this.task, &arena);
         }
         result
@@ -103,7 +110,8 @@ impl<T> JoinHandle<T> {
 
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
-        if self.header().detach() {
+        // SAFETY: this is the only handle, and its last call.
+        if unsafe { Header::detach(self.task) } {
             give_back(self.task, &self.arena);
         }
     }

@@ -73,9 +73,12 @@ impl<T: 'static> TaskLocal<T> {
     }
 }
 
+/// How often the drop of task-locals may make new ones before those are leaked instead.
+const ROUNDS: usize = 8;
+
 /// Drops the values of a task that ends. The drop of one may use, and so make, others.
 pub(crate) fn clear(locals: &RefCell<Locals>) {
-    loop {
+    for _ in 0..ROUNDS {
         let values = std::mem::take(&mut locals.borrow_mut().0);
         if values.is_empty() {
             return;
@@ -88,6 +91,13 @@ pub(crate) fn clear(locals: &RefCell<Locals>) {
             }
         }
     }
+    // A drop that makes itself anew each time would go on for ever.
+    std::mem::forget(std::mem::take(&mut locals.borrow_mut().0));
+}
+
+/// Drops the values of the calling thread, which begins something new.
+pub(crate) fn clear_thread() {
+    OF_THREAD.with(clear);
 }
 
 /// Declares task-locals, as `thread_local!` declares thread-locals.

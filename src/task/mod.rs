@@ -6,13 +6,15 @@
 //! | file        | what it is                                                        |
 //! |-------------|-------------------------------------------------------------------|
 //! | `switch`    | new, resume, suspend: how stacks are swapped                       |
-//! | `header`    | what a task is made of, and who frees it                           |
+//! | `header`    | what a task is made of                                             |
+//! | `bits`      | who drops its result and who frees it                              |
 //! | `join`      | the handle and the result                                          |
 //! | `scope`     | tasks that borrow                                                  |
 //! | `local`     | task-locals                                                        |
 //! | `unpark`    | parking by hand                                                    |
 //! | `mod`       | spawn, yield, sleep, blocking                                      |
 
+mod bits;
 pub(crate) mod header;
 mod join;
 pub(crate) mod local;
@@ -86,9 +88,21 @@ impl Builder {
         unsafe { self.spawn_unchecked(f) }
     }
 
-    /// Spawns a task into another runtime, or from outside.
+    /// Spawns a task into the runtime of `handle`, from wherever the caller is.
+    ///
+    /// ```
+    /// let runtime = gopark::Runtime::new()?;
+    /// let named = gopark::task::Builder::new().name("from outside");
+    /// let task = named.spawn_in(&runtime.handle(), || gopark::task::current().name().map(str::to_owned))?;
+    /// assert_eq!(task.join().unwrap().as_deref(), Some("from outside"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the runtime has ended or is shutting down (a task of its own may go on spawning); if there
+    /// is no memory for the stack, or it is too large.
     #[track_caller]
-    pub(crate) fn spawn_in<F, T>(self, handle: &Handle, f: F) -> io::Result<JoinHandle<T>>
+    pub fn spawn_in<F, T>(self, handle: &Handle, f: F) -> io::Result<JoinHandle<T>>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
@@ -143,8 +157,9 @@ impl Builder {
         F: FnOnce() -> T + Send,
         T: Send,
     {
+        let ended = || io::Error::other("the runtime has ended, or is about to");
         if shared.ending.is_stopping() {
-            return Err(io::Error::other("the runtime is shutting down"));
+            return Err(ended());
         }
         let attributes = Attributes {
             id: shared.take_ids(1),
@@ -153,10 +168,13 @@ impl Builder {
             pinned: false,
         };
         let task = create_outside(shared, self.stack_size, attributes, f)?;
-        // SAFETY: just made, with a slot of this arena; the only handle.
-        let handle = unsafe { JoinHandle::new(task, shared.arena.clone()) };
-        shared.place_from_outside(task);
-        Ok(handle)
+        if let Err(task) = shared.place_from_outside(task) {
+            // SAFETY: it came back, so nobody else knows it, and its slot is from this arena.
+            unsafe { shared.arena.free(Header::discard(task)) };
+            return Err(ended());
+        }
+        // SAFETY: made with a slot of this arena; the only handle, without which the header stays.
+        Ok(unsafe { JoinHandle::new(task, shared.arena.clone()) })
     }
 
     /// Spawns a task that stays on the calling worker. See [`spawn_local`].
@@ -255,7 +273,7 @@ where
 {
     // SAFETY: the closure and its result borrow nothing.
     unsafe { Builder::new().spawn_unchecked(f) }
-        .unwrap_or_else(|err| panic!("gopark: no stack for a task: {err}"))
+        .unwrap_or_else(|err| panic!("gopark: cannot spawn: {err}"))
 }
 
 /// Runs `f` as a new task that stays on the calling task's worker, so it need not be `Send`.
@@ -279,7 +297,7 @@ where
 {
     Builder::new()
         .spawn_local(f)
-        .unwrap_or_else(|err| panic!("gopark: no stack for a task: {err}"))
+        .unwrap_or_else(|err| panic!("gopark: cannot spawn: {err}"))
 }
 
 /// Lets the other tasks of this worker run. On a plain thread: the other threads.

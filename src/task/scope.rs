@@ -1,8 +1,8 @@
 //! Tasks that borrow from whoever spawns them.
 
+use crate::sched::worker;
 use crate::task::{self, JoinHandle};
 use netpoll::{Reason, Slot};
-use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -34,17 +34,51 @@ impl fmt::Debug for Scope<'_, '_> {
     }
 }
 
+impl Data {
+    /// One task less. The last act of a task on anything of the scope's.
+    fn leave(&self) {
+        if self.running.fetch_sub(1, Ordering::Release) == 1 {
+            self.empty.wake(true);
+        }
+    }
+}
+
 /// The handle of a task in a scope.
-#[derive(Debug)]
+#[must_use = "a handle that is dropped lets its task go on until the scope's end; say so with `drop`"]
 pub struct ScopedJoinHandle<'scope, T> {
-    handle: JoinHandle<()>,
-    result: Arc<Packet<T>>,
+    /// None if the task ran in place.
+    handle: Option<JoinHandle<()>>,
+    packet: Arc<Packet<T>>,
     scope: PhantomData<&'scope ()>,
 }
 
-/// Where a scoped task leaves its result. Dropped before the scope hears of the task's end, or by
-/// the handle, which cannot outlive the scope.
-type Packet<T> = Mutex<Option<std::thread::Result<T>>>;
+impl<T> fmt::Debug for ScopedJoinHandle<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScopedJoinHandle")
+            .field("handle", &self.handle)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where a scoped task leaves its result. Dropped by the task before the scope hears of its end, or
+/// by the handle, which cannot outlive the scope.
+struct Packet<T> {
+    result: Mutex<Option<std::thread::Result<T>>>,
+    scope: Arc<Data>,
+}
+
+impl<T> Drop for Packet<T> {
+    fn drop(&mut self) {
+        let result = self
+            .result
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        // A panic that nobody took by joining is the scope's.
+        if matches!(result, Some(Err(_))) {
+            self.scope.panicked.store(true, Ordering::Relaxed);
+        }
+    }
+}
 
 /// Runs `f`, which may spawn tasks that borrow from outside it, and waits for all of them.
 ///
@@ -95,47 +129,65 @@ where
 impl<'scope> Scope<'scope, '_> {
     /// Spawns a task that may borrow from outside the scope.
     ///
+    /// A task that unwinds from a panic cannot wait for others. What it spawns (in a `Drop`, that
+    /// is) runs in place, before this returns.
+    ///
     /// # Panics
-    /// If there is no memory for a stack, or no runtime.
+    /// If there is no memory for a stack, or no runtime, or it has ended.
     #[track_caller]
     pub fn spawn<F, T>(&'scope self, f: F) -> ScopedJoinHandle<'scope, T>
     where
         F: FnOnce() -> T + Send + 'scope,
         T: Send + 'scope,
     {
-        let result: Arc<Packet<T>> = Arc::default();
-        let (theirs, data) = (result.clone(), self.data.clone());
-        data.running.fetch_add(1, Ordering::Relaxed);
+        let packet = Arc::new(Packet {
+            result: Mutex::new(None),
+            scope: self.data.clone(),
+        });
+        let entered = Entered::new(self.data.clone());
+        let theirs = packet.clone();
         let body = move || {
+            let entered = entered;
             let outcome = catch_unwind(AssertUnwindSafe(f));
-            let failed = outcome.is_err();
-            *theirs.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
-            // With the handle gone this drops the result, still inside the scope. A panic nobody
-            // can join for is the scope's.
-            if failed && Arc::strong_count(&theirs) == 1 {
-                data.panicked.store(true, Ordering::Relaxed);
-            }
+            *theirs.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+            // With the handle gone this drops the result, still inside the scope.
             if catch_unwind(AssertUnwindSafe(|| drop(theirs))).is_err() {
-                data.panicked.store(true, Ordering::Relaxed);
-            }
-            if data.running.fetch_sub(1, Ordering::Release) == 1 {
-                data.empty.wake(true);
+                entered.0.panicked.store(true, Ordering::Relaxed);
             }
         };
-        // SAFETY: `scope` does not return, nor unwind, before `running` is zero again, which the
-        // body makes it as its last act on anything borrowed. What is left in the closure's place
-        // then is an `Arc` that borrows nothing.
-        match unsafe { task::Builder::new().spawn_unchecked(body) } {
-            Ok(handle) => ScopedJoinHandle {
-                handle,
-                result,
-                scope: PhantomData,
-            },
-            Err(err) => {
-                self.data.running.fetch_sub(1, Ordering::Relaxed);
-                panic!("gopark: no stack for a task: {err}");
+        let handle = if std::thread::panicking() && worker::current().is_some() {
+            body();
+            None
+        } else {
+            // SAFETY: `scope` does not return, nor unwind, before `running` is zero again, which
+            // `entered` makes it when the body has run, as the last act on anything borrowed, or
+            // when it is dropped unrun. What is left in the closure's place borrows nothing.
+            match unsafe { task::Builder::new().spawn_unchecked(body) } {
+                Ok(handle) => Some(handle),
+                Err(err) => panic!("gopark: cannot spawn: {err}"),
             }
+        };
+        ScopedJoinHandle {
+            handle,
+            packet,
+            scope: PhantomData,
         }
+    }
+}
+
+/// Counts one task of the scope from its creation to its end, whichever way that comes.
+struct Entered(Arc<Data>);
+
+impl Entered {
+    fn new(data: Arc<Data>) -> Entered {
+        data.running.fetch_add(1, Ordering::Relaxed);
+        Entered(data)
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.0.leave();
     }
 }
 
@@ -145,19 +197,19 @@ impl<T> ScopedJoinHandle<'_, T> {
     /// # Errors
     /// As [`JoinHandle::join`].
     pub fn join(self) -> std::thread::Result<T> {
-        self.handle.join()?;
-        let result = self
+        if let Some(handle) = self.handle {
+            handle.join()?;
+        }
+        let mut result = self
+            .packet
             .result
             .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        result.unwrap_or_else(|| {
-            Err(Box::new("gopark: the task left no result") as Box<dyn Any + Send>)
-        })
+            .unwrap_or_else(PoisonError::into_inner);
+        result.take().expect("a task that has ended left a result")
     }
 
     /// Has the task ended?
     pub fn is_finished(&self) -> bool {
-        self.handle.is_finished()
+        self.handle.as_ref().is_none_or(JoinHandle::is_finished)
     }
 }

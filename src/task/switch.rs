@@ -28,7 +28,7 @@ struct TaskStack {
 }
 
 // SAFETY: the range lies in one slot of the arena, which installed a guard below it, has more than
-// the minimum size (`Header::create` checks), and stays mapped for as long as the task exists.
+// the minimum size (the smallest slot has 16 KiB), and stays mapped for as long as the task exists.
 unsafe impl Stack for TaskStack {
     fn base(&self) -> StackPointer {
         self.base

@@ -2,15 +2,15 @@
 
 use std::hint::black_box;
 use std::mem::MaybeUninit;
+use std::ops::Range;
 use std::ptr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 use corosensei::stack::{Stack, StackPointer};
 use corosensei::{Coroutine, CoroutineResult};
 
-use super::super::overflow::{
-    GuardRange, OverflowInfo, ensure_altstack, install, set_current, set_lookup, watch,
-};
+use super::super::overflow::{OverflowInfo, ensure_altstack, install, set_lookup, watch};
 use super::super::{Arena, GuardMethod, Slot};
 use super::{assert_killed_by, assert_succeeded, in_child, slots_of, stderr, touch};
 
@@ -31,14 +31,31 @@ unsafe impl Stack for SlotStack {
     }
 }
 
-fn range_of(slot: &Slot, name: &'static str) -> GuardRange {
-    GuardRange {
-        guard_lo: slot.guard().start,
-        guard_hi: slot.guard().end,
-        stack_size: slot.hi() - slot.guard().start,
-        name_ptr: name.as_ptr(),
-        name_len: name.len(),
-    }
+/// What runs, as the lookup of these tests finds it. They run in processes of their own.
+struct Running {
+    guard: Range<usize>,
+    info: OverflowInfo,
+}
+
+static RUNNING: AtomicPtr<Running> = AtomicPtr::new(ptr::null_mut());
+
+/// Says that a task of that name runs on the slot from now on.
+fn runs_on(slot: &Slot, name: &'static str) {
+    let running = Running {
+        guard: slot.guard(),
+        info: OverflowInfo {
+            stack_size: slot.hi() - slot.guard().start,
+            name_ptr: name.as_ptr(),
+            name_len: name.len(),
+        },
+    };
+    // Leaked, so that the handler may read it whenever it comes.
+    RUNNING.store(Box::leak(Box::new(running)), Ordering::SeqCst);
+    set_lookup(|addr| {
+        // SAFETY: null or leaked above.
+        let running = unsafe { RUNNING.load(Ordering::SeqCst).as_ref() }?;
+        running.guard.contains(&addr).then_some(running.info)
+    });
 }
 
 fn recurse(depth: u64) -> u64 {
@@ -54,13 +71,10 @@ fn recurse(depth: u64) -> u64 {
 fn run_task(arena: &Arc<Arena>, name: &'static str, body: fn()) {
     let _watch = watch(arena.clone()).unwrap();
     let slot = arena.alloc().unwrap();
-    let range = range_of(&slot, name);
-    // SAFETY: the range outlives the coroutine, and nothing else is set on this thread.
-    unsafe { set_current(&range) };
+    runs_on(&slot, name);
     let mut task = Coroutine::<(), (), (), _>::with_stack(SlotStack(slot), move |_, ()| body());
     assert!(matches!(task.resume(()), CoroutineResult::Return(())));
-    // SAFETY: nothing to keep readable.
-    unsafe { set_current(ptr::null()) };
+    RUNNING.store(ptr::null_mut(), Ordering::SeqCst);
 }
 
 #[test]
@@ -131,8 +145,8 @@ fn a_task_without_a_name_is_reported_and_sigabrt_cannot_be_caught() {
 }
 
 #[test]
-fn a_registered_lookup_is_asked_first() {
-    const TEST: &str = "stack::tests::overflow::a_registered_lookup_is_asked_first";
+fn the_first_registered_lookup_stays() {
+    const TEST: &str = "stack::tests::overflow::the_first_registered_lookup_stays";
     let output = in_child(TEST, "lookup", || {
         fn answer(_: usize) -> Option<OverflowInfo> {
             let name = "looked up";
@@ -163,9 +177,7 @@ fn the_guard_of_another_slot_is_reported_without_a_name() {
         let arena = Arc::new(Arena::new(slots_of(64)));
         let other = arena.alloc().unwrap();
         let _watch = watch(arena.clone()).unwrap();
-        let mine = range_of(&arena.alloc().unwrap(), "innocent");
-        // SAFETY: the range lives until the process ends, a few lines below.
-        unsafe { set_current(&mine) };
+        runs_on(&arena.alloc().unwrap(), "innocent");
         touch(other.guard().start);
     });
     if let Some(output) = output {

@@ -1,0 +1,287 @@
+//! Yielding, sleeping and parking: who runs when.
+
+mod support;
+
+use gopark::{park, sleep, spawn, task, yield_now};
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use support::{BOUND, eventually, eventually_in_task, runtime, within};
+
+#[test]
+fn two_tasks_that_yield_take_turns() {
+    runtime(1).run(|| {
+        let turns = Arc::new(Mutex::new(Vec::new()));
+        let players = ['a', 'b'].map(|name| {
+            let turns = turns.clone();
+            spawn(move || {
+                for _ in 0..100 {
+                    turns.lock().unwrap().push(name);
+                    yield_now();
+                }
+            })
+        });
+        for player in players {
+            player.join().unwrap();
+        }
+        let turns = turns.lock().unwrap();
+        // Once both have begun, nobody has two turns in a row.
+        let begun = turns.iter().position(|t| *t != turns[0]).unwrap();
+        let both = &turns[begun - 1..];
+        let doubled = both.windows(2).filter(|w| w[0] == w[1]).count();
+        // The join of the main task gives one of them an extra turn at most.
+        assert!(
+            doubled <= 2,
+            "{doubled} of {} turns were doubled",
+            both.len()
+        );
+    });
+}
+
+#[test]
+fn tasks_that_only_yield_do_not_starve_one_that_waits_for_data() {
+    within(BOUND, || {
+        runtime(1).run(|| {
+            let stop = Arc::new(AtomicBool::new(false));
+            let yielders: Vec<_> = (0..4)
+                .map(|_| {
+                    let stop = stop.clone();
+                    spawn(move || {
+                        while !stop.load(SeqCst) {
+                            yield_now();
+                        }
+                    })
+                })
+                .collect();
+            let (a, b) = UnixStream::pair().unwrap();
+            let a = netpoll::Fd::new(a.into(), netpoll::Kind::STREAM).unwrap();
+            let writer = std::thread::spawn(move || {
+                for _ in 0..50 {
+                    (&b).write_all(b"x").unwrap();
+                    std::thread::sleep(Duration::from_micros(200));
+                }
+            });
+            let mut got = 0;
+            while got < 50 {
+                got += a.read(&mut [0; 8]).unwrap();
+            }
+            stop.store(true, SeqCst);
+            for task in yielders {
+                task.join().unwrap();
+            }
+            writer.join().unwrap();
+        });
+    });
+}
+
+#[test]
+fn tasks_that_are_always_ready_do_not_starve_one_that_yields() {
+    within(BOUND, || {
+        runtime(1).run(|| {
+            // A chain of tasks that unpark each other is never out of ready tasks.
+            let stop = Arc::new(AtomicBool::new(false));
+            let ring: Arc<Mutex<Vec<task::Task>>> = Arc::default();
+            let chain: Vec<_> = (0..4)
+                .map(|i| {
+                    let (ring, stop) = (ring.clone(), stop.clone());
+                    spawn(move || {
+                        park();
+                        let next = ring.lock().unwrap()[(i + 1) % 4].clone();
+                        while !stop.load(SeqCst) {
+                            next.unpark();
+                            park();
+                        }
+                        next.unpark();
+                    })
+                })
+                .collect();
+            *ring.lock().unwrap() = chain.iter().map(|t| t.task()).collect();
+            for task in ring.lock().unwrap().iter() {
+                task.unpark();
+            }
+            for _ in 0..1000 {
+                yield_now();
+            }
+            stop.store(true, SeqCst);
+            for task in ring.lock().unwrap().iter() {
+                task.unpark();
+            }
+            for task in chain {
+                task.join().unwrap();
+            }
+        });
+    });
+}
+
+#[test]
+fn sleepers_wake_in_the_order_of_their_moments_and_never_early() {
+    within(BOUND, || {
+        runtime(1).run(|| {
+            let order = Arc::new(Mutex::new(Vec::new()));
+            let begun = Instant::now();
+            let tasks = [30_u64, 10, 20, 0, 5].map(|ms| {
+                let order = order.clone();
+                spawn(move || {
+                    gopark::sleep_until(begun + Duration::from_millis(ms));
+                    assert!(begun.elapsed() >= Duration::from_millis(ms));
+                    order.lock().unwrap().push(ms);
+                })
+            });
+            for task in tasks {
+                task.join().unwrap();
+            }
+            assert_eq!(*order.lock().unwrap(), [0, 5, 10, 20, 30]);
+        });
+    });
+}
+
+#[test]
+fn an_unpark_before_the_park_counts_and_two_count_once() {
+    within(BOUND, || {
+        runtime(1).run(|| {
+            let me = task::current();
+            me.unpark();
+            me.unpark();
+            park(); // returns at once
+            let parked = Arc::new(AtomicBool::new(false));
+            let seen = parked.clone();
+            let other = spawn(move || {
+                yield_now();
+                assert!(!seen.load(SeqCst), "the second unpark counted, too");
+                seen.store(true, SeqCst);
+                me.unpark();
+            });
+            park();
+            assert!(parked.load(SeqCst));
+            other.join().unwrap();
+        });
+    });
+}
+
+#[test]
+fn a_thread_unparks_a_task_and_a_task_unparks_a_thread() {
+    within(BOUND, || {
+        let runtime = runtime(1);
+        let rounds = 1000;
+        let turn = Arc::new(AtomicUsize::new(0));
+        let (theirs, me) = (turn.clone(), task::current());
+        let task = runtime.handle().spawn(move || {
+            for i in 0..rounds {
+                while theirs.load(SeqCst) != 2 * i + 1 {
+                    park();
+                }
+                theirs.store(2 * i + 2, SeqCst);
+                me.unpark();
+            }
+        });
+        let other = task.task();
+        for i in 0..rounds {
+            turn.store(2 * i + 1, SeqCst);
+            other.unpark();
+            while turn.load(SeqCst) != 2 * i + 2 {
+                park();
+            }
+        }
+        task.join().unwrap();
+    });
+}
+
+#[test]
+fn an_unpark_after_the_end_harms_nobody() {
+    within(BOUND, || {
+        let runtime = runtime(1);
+        let task = runtime.handle().spawn(task::current).join().unwrap();
+        task.unpark();
+        drop(runtime);
+        task.unpark();
+    });
+}
+
+#[test]
+fn waiting_works_on_a_plain_thread() {
+    let begun = Instant::now();
+    yield_now();
+    sleep(Duration::from_millis(2));
+    assert!(begun.elapsed() >= Duration::from_millis(2));
+    task::current().unpark();
+    park();
+    assert_eq!(task::current().id(), 0);
+}
+
+#[test]
+fn a_sleep_too_long_for_the_clock_still_ends_with_the_runtime() {
+    within(BOUND, || {
+        let runtime = runtime(1);
+        let task = runtime.handle().spawn(|| sleep(Duration::MAX));
+        eventually("it sleeps", || {
+            runtime.metrics().total.parked_for(gopark::Reason::Sleep) == 1
+        });
+        drop(runtime);
+        task.join().unwrap();
+    });
+}
+
+#[test]
+fn many_tasks_wake_each_other_across_workers_without_a_loss() {
+    within(BOUND, || {
+        runtime(4).run(|| {
+            let pairs: Vec<_> = (0..50)
+                .map(|_| {
+                    let turn = Arc::new(AtomicUsize::new(0));
+                    let theirs = turn.clone();
+                    let a = spawn(move || {
+                        let b = spawn({
+                            let (turn, a) = (theirs.clone(), task::current());
+                            move || {
+                                for i in 0..200 {
+                                    while turn.load(SeqCst) != 2 * i + 1 {
+                                        park();
+                                    }
+                                    turn.store(2 * i + 2, SeqCst);
+                                    a.unpark();
+                                }
+                            }
+                        });
+                        let other = b.task();
+                        for i in 0..200 {
+                            theirs.store(2 * i + 1, SeqCst);
+                            other.unpark();
+                            while theirs.load(SeqCst) != 2 * i + 2 {
+                                park();
+                            }
+                        }
+                        b.join().unwrap();
+                    });
+                    (a, turn)
+                })
+                .collect();
+            for (a, turn) in pairs {
+                a.join().unwrap();
+                assert_eq!(turn.load(SeqCst), 400);
+            }
+        });
+    });
+}
+
+#[test]
+fn joining_waits_for_tasks_of_other_workers() {
+    within(BOUND, || {
+        runtime(4).run(|| {
+            let tasks: Vec<_> = (0..400)
+                .map(|i| {
+                    spawn(move || {
+                        sleep(Duration::from_micros(i % 7 * 100));
+                        i
+                    })
+                })
+                .collect();
+            eventually_in_task("one ends", || tasks.iter().any(|t| t.is_finished()));
+            assert_eq!(
+                tasks.into_iter().map(|t| t.join().unwrap()).sum::<u64>(),
+                79_800
+            );
+        });
+    });
+}
