@@ -31,7 +31,7 @@ fn a_panic_is_the_result_and_the_worker_goes_on() {
     runtime(1).run(|| {
         let panic = spawn(|| panic!("with {}", "arguments")).join();
         assert_eq!(text(panic.unwrap_err()), "with arguments");
-        let own = spawn(|| std::panic::panic_any(7_u8)).join().map(|()| ());
+        let own = spawn(|| std::panic::panic_any(7_u8)).join();
         assert_eq!(*own.unwrap_err().downcast::<u8>().unwrap(), 7);
         assert_eq!(spawn(|| 1).join().unwrap(), 1);
         assert!(!std::thread::panicking());
@@ -214,10 +214,7 @@ fn a_task_knows_its_name_and_number() {
         let named = named.unwrap();
         let id = named.id();
         assert_eq!(named.join().unwrap(), (Some("reader".to_owned()), id));
-        assert_eq!(
-            spawn(|| task::current().name().is_none()).join().unwrap(),
-            true
-        );
+        assert!(spawn(|| task::current().name().is_none()).join().unwrap());
         assert_ne!(task::current().id(), id);
     });
 }
