@@ -96,7 +96,7 @@ fn a_blocking_closure_is_waited_for() {
 }
 
 #[test]
-fn a_loop_that_ignores_errors_still_lets_the_threads_end() {
+fn a_loop_that_ignores_errors_does_not_hold_its_thread() {
     within(BOUND, || {
         let runtime = named("deaf", 2);
         let (conn, _peer) = std::os::unix::net::UnixStream::pair().unwrap();
@@ -133,7 +133,11 @@ fn a_loop_that_ignores_errors_still_lets_the_threads_end() {
         assert_eq!(handle.metrics().stacks_leaked, 2);
         // Whoever joins them is told.
         assert!(reader.join().is_err() && parker.join().is_err());
-        eventually("the threads end", || threads_named("deaf") == 0);
+        // They stay, asleep, because what the tasks have lent out may lead to their thread-locals.
+        assert!((1..=2).contains(&report.kept_threads), "{report:?}");
+        eventually("the other threads end", || {
+            threads_named("deaf") == report.kept_threads
+        });
     });
 }
 
@@ -294,7 +298,8 @@ fn a_runtime_dropped_by_its_own_task_ends_behind_it() {
         tx.send(runtime).unwrap();
         let report = task.join().unwrap();
         assert!(report.in_background && !report.is_clean(), "{report}");
-        eventually("the threads end", || threads_named("self") == 0);
+        // But for the one whose thread-locals that task may have lent out.
+        eventually("the threads end", || threads_named("self") == 1);
     });
 }
 

@@ -304,8 +304,12 @@ impl Builder {
             let started = std::thread::Builder::new()
                 .name(format!("{}-{i}", shared.name))
                 .spawn(move || {
-                    let _end = mine.clone().end_guard();
-                    Worker::new(mine.workers[i].clone(), mine, poller).main();
+                    let end = mine.clone().end_guard();
+                    let keep = Worker::new(mine.workers[i].clone(), mine, poller).main();
+                    drop(end);
+                    while keep {
+                        std::thread::park();
+                    }
                 });
             if let Err(err) = started {
                 shared.ending.thread_ends();

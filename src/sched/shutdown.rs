@@ -6,7 +6,9 @@
 //! 2. Tasks end by themselves. When as many have ended as were spawned, the workers return.
 //! 3. When most of the bound has passed, `abandoned` is set. A worker that sees it gives up its
 //!    remaining tasks: header, stack and everything on it stay where they are for ever, because
-//!    others may hold references into them. Their joiners are told.
+//!    others may hold references into them. Their joiners are told. Such references may also lead
+//!    to the thread-locals of the worker's thread, so that thread stays too: it reports its end, and
+//!    then sleeps for good without having destroyed them.
 //! 4. A thread that does not come back (its task never blocks) is left behind and counted; it
 //!    returns if its task ever gives way.
 
@@ -37,6 +39,7 @@ struct Books {
     threads: usize,
     begun: bool,
     leaked: Vec<String>,
+    kept: usize,
 }
 
 /// What a shutdown could not end.
@@ -47,6 +50,9 @@ pub struct ShutdownReport {
     pub leaked: Vec<String>,
     /// Threads that were held by a task and left behind.
     pub stuck_threads: usize,
+    /// Threads that have nothing more to do and use no processor time, but stay: a leaked task had
+    /// started there, and what it has lent out may lead to the thread's thread-locals.
+    pub kept_threads: usize,
     /// One of the runtime's own tasks asked for the end, and could not wait for itself: the runtime
     /// ends behind it, within the bound, and nobody is told what did not.
     pub in_background: bool,
@@ -190,6 +196,7 @@ impl Shared {
             let mut books = self.ending.books();
             ShutdownReport {
                 leaked: std::mem::take(&mut books.leaked),
+                kept_threads: books.kept,
                 stuck_threads: books.threads,
                 in_background,
             }
@@ -259,6 +266,14 @@ impl Worker {
         }
         if lost.is_empty() {
             return;
+        }
+        // SAFETY: lost tasks are alive.
+        if lost
+            .iter()
+            .any(|task| unsafe { task.as_ref() }.started.get())
+        {
+            self.keep_thread();
+            self.runtime.ending.books().kept += 1;
         }
         // The lost tasks point to it, and others may still wake them.
         std::mem::forget(self.shared.clone());

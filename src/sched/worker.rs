@@ -87,6 +87,7 @@ pub(crate) struct Worker {
     /// The newest of the started tasks, which are linked through their headers.
     tasks: Cell<Option<NonNull<Header>>>,
     stopping: Cell<bool>,
+    keeps_thread: Cell<bool>,
     /// Switches left until the next poll, and how many there were to begin with.
     left: Cell<u32>,
     granted: Cell<u32>,
@@ -186,6 +187,7 @@ impl Worker {
             current: Cell::new(None),
             tasks: Cell::new(None),
             stopping: Cell::new(false),
+            keeps_thread: Cell::new(false),
             left: Cell::new(1),
             granted: Cell::new(1),
             budget: Cell::new(64),
@@ -197,8 +199,9 @@ impl Worker {
         }
     }
 
-    /// The life of a worker's thread.
-    pub(crate) fn main(self) {
+    /// The life of a worker's thread. True if the thread must not end: see
+    /// [`Worker::keep_thread`].
+    pub(crate) fn main(self) -> bool {
         let watch = overflow::watch(self.runtime.arena.clone());
         if let Err(err) = &watch {
             eprintln!("gopark: stack overflows on this worker will not be named: {err}");
@@ -212,6 +215,13 @@ impl Worker {
         WORKER.set(std::ptr::null());
         self.pool.borrow_mut().drain(&self.runtime.arena);
         set(&self.shared.counts.stacks_cached, 0);
+        self.keeps_thread.get()
+    }
+
+    /// A started task was given up here. It may have lent a reference to a thread-local to somebody
+    /// who still runs, so the thread-locals of this thread must never be destroyed.
+    pub(crate) fn keep_thread(&self) {
+        self.keeps_thread.set(true);
     }
 
     fn run(&self) {

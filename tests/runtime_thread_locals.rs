@@ -1,0 +1,67 @@
+//! What a task borrows from its worker's thread-locals outlives everyone it lends it to.
+
+use gopark::Runtime;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+static DESTROYED: AtomicBool = AtomicBool::new(false);
+static LENT: AtomicBool = AtomicBool::new(false);
+static OVER: AtomicBool = AtomicBool::new(false);
+
+struct Value(u32);
+
+impl Drop for Value {
+    fn drop(&mut self) {
+        DESTROYED.store(true, SeqCst);
+    }
+}
+
+thread_local! {
+    static VALUE: Value = const { Value(7) };
+}
+
+fn until(condition: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < Duration::from_secs(60), "waited too long");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_thread_local_lent_to_a_blocking_call_survives_the_end_of_its_runtime() {
+    let runtime = Runtime::builder().workers(1).build().unwrap();
+    let task = runtime.handle().spawn(|| {
+        VALUE.with(|value: &Value| {
+            gopark::blocking(|| {
+                LENT.store(true, SeqCst);
+                until(|| OVER.load(SeqCst));
+                value.0
+            })
+        })
+    });
+    until(|| LENT.load(SeqCst));
+    let report = runtime.shutdown_timeout(Duration::from_millis(200));
+    assert_eq!(
+        (
+            report.leaked.len(),
+            report.kept_threads,
+            report.stuck_threads
+        ),
+        (1, 1, 0)
+    );
+    assert!(task.join().is_err());
+    // The worker has reported its end; its thread-locals must be there for the closure all the same.
+    let name = "gopark-0";
+    let threads = || {
+        std::fs::read_dir("/proc/self/task")
+            .unwrap()
+            .filter_map(Result::ok)
+    };
+    let is_worker = |t: std::fs::DirEntry| {
+        std::fs::read_to_string(t.path().join("comm")).is_ok_and(|comm| comm.trim() == name)
+    };
+    assert_eq!(threads().map(is_worker).filter(|w| *w).count(), 1);
+    assert!(!DESTROYED.load(SeqCst));
+    OVER.store(true, SeqCst);
+}
