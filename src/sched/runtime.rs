@@ -307,8 +307,10 @@ impl Builder {
                     let end = mine.clone().end_guard();
                     let keep = Worker::new(mine.workers[i].clone(), mine, poller).main();
                     drop(end);
-                    while keep {
-                        std::thread::park();
+                    if keep {
+                        loop {
+                            std::thread::park();
+                        }
                     }
                 });
             if let Err(err) = started {

@@ -268,10 +268,8 @@ impl Worker {
             return;
         }
         // SAFETY: lost tasks are alive.
-        if lost
-            .iter()
-            .any(|task| unsafe { task.as_ref() }.started.get())
-        {
+        let had_started = |task: &NonNull<Header>| unsafe { task.as_ref() }.started.get();
+        if lost.iter().any(had_started) {
             self.keep_thread();
             self.runtime.ending.books().kept += 1;
         }

@@ -43,6 +43,8 @@ const MOST_SWITCHES: u32 = 1024;
 const YIELDED_EVERY: u32 = 8;
 /// Every so many switches it looks at the common queue even though it has work of its own. Go: 61.
 const INJECTED_EVERY: u32 = 64;
+/// How many turns ahead a task's stack is asked for.
+const LOOK_AHEAD: usize = 1;
 /// How often a worker looks whether everything has ended, while it shuts down.
 const SHUTDOWN_LOOK: Duration = Duration::from_millis(2);
 /// A worker with more cached stacks than this, and nothing to do for a while, trims them.
@@ -231,6 +233,7 @@ impl Worker {
             }
             match self.next() {
                 Some(task) => {
+                    self.look_ahead();
                     self.run_task(task);
                     let left = self.left.get() - 1;
                     self.left.set(left);
@@ -274,6 +277,15 @@ impl Worker {
             return Some(task);
         }
         self.yielded.borrow_mut().pop_front()
+    }
+
+    /// Has the memory of a task whose turn comes soon on its way.
+    #[inline]
+    fn look_ahead(&self) {
+        if let Some(task) = self.ready.borrow().get(LOOK_AHEAD) {
+            // SAFETY: a task in a queue is alive.
+            unsafe { task.as_ref() }.prefetch_stack();
+        }
     }
 
     #[inline]
@@ -595,6 +607,7 @@ unsafe impl Park for Worker {
         add(parked, 1);
         task.why.set(why);
         task.parked_in.set(slot);
+        task.near.set(std::ptr::from_ref(&task).addr());
         // SAFETY: we are on this task's stack; `may_park` and `task::wait` keep a task that unwinds
         // from coming here.
         unsafe { task.way_back.suspend() };

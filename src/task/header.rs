@@ -36,6 +36,7 @@ const INLINE: usize = 1024;
 
 /// What a task is called, and what it is created with.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub(crate) struct Attributes {
     pub(crate) id: u64,
     pub(crate) site: &'static Location<'static>,
@@ -44,7 +45,8 @@ pub(crate) struct Attributes {
     pub(crate) pinned: bool,
 }
 
-/// The fixed part of a task.
+/// The fixed part of a task. What a switch touches comes first, in two cache lines: with a thousand
+/// tasks in turn these lines are cold.
 #[repr(C)]
 pub(crate) struct Header {
     waiter: Waiter,
@@ -54,8 +56,11 @@ pub(crate) struct Header {
     switch: UnsafeCell<MaybeUninit<Switch>>,
     /// The slot it is parked in, while it is.
     pub(crate) parked_in: Cell<*const Slot>,
+    /// An address near the top of its stack when it parked last; 0 before.
+    pub(crate) near: Cell<usize>,
     pub(crate) why: Cell<Reason>,
     pub(crate) started: Cell<bool>,
+    pub(crate) attributes: Attributes,
     vtable: &'static VTable,
     payload: Cell<*mut u8>,
     base: Cell<usize>,
@@ -67,7 +72,6 @@ pub(crate) struct Header {
     next: Link<Header>,
     /// Its neighbours among the started tasks of its worker.
     pub(crate) links: Cell<[Option<NonNull<Header>>; 2]>,
-    pub(crate) attributes: Attributes,
     pub(crate) locals: RefCell<super::local::Locals>,
     pub(crate) unparker: OnceLock<Arc<super::unpark::Unparker>>,
 }
@@ -185,6 +189,7 @@ impl Header {
                 way_back: WayBack::default(),
                 switch: UnsafeCell::new(MaybeUninit::uninit()),
                 parked_in: Cell::new(std::ptr::null()),
+                near: Cell::new(0),
                 why: Cell::new(Reason::Park),
                 started: Cell::new(false),
                 vtable: &Types::<F, T>::VTABLE,
@@ -221,6 +226,18 @@ impl Header {
         // SAFETY: nobody else looks at the switch of a task that has not started.
         unsafe { (*self.switch.get()).write(switch) };
         self.started.set(true);
+    }
+
+    /// Asks the processor for what the task's next turn will touch first: the lines around the top
+    /// of its stack. Reads the header, which the poller has asked for already.
+    #[inline]
+    pub(crate) fn prefetch_stack(&self) {
+        /// As much as the way from a park up through a read to the user's function takes.
+        const LINES: usize = 8;
+        let near = self.near.get();
+        for line in 0..LINES {
+            netpoll::prefetch::prefetch((near + line * 64) as *const u8);
+        }
     }
 
     /// Runs the task until it parks or yields (false) or ends (true).
