@@ -14,6 +14,7 @@
 //! | [`fd_mutex`]     | the read and write locks and the reference count              | `internal/poll/fd_mutex.go`  |
 //! | [`fd`]           | lock, try, park, retry                                        | `internal/poll/fd_unix.go`   |
 //! | [`park`]         | how an execution waits                                        | `gopark` and `goready`       |
+//! | [`turns`]        | many at once where no order is kept: datagrams                | (Go serialises them)         |
 //! | [`thread`]       | waiting as a plain thread                                     |                              |
 //!
 //! Linux only, 64 bits.
@@ -52,6 +53,8 @@ mod sequential;
 pub mod slot;
 #[doc(hidden)]
 pub mod sync;
+#[doc(hidden)]
+pub mod turns;
 #[doc(hidden)]
 pub mod wake_state;
 

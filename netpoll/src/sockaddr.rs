@@ -3,6 +3,9 @@
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
+/// Where the name in a `sockaddr_un` begins.
+const UNIX_PATH_AT: usize = std::mem::offset_of!(libc::sockaddr_un, sun_path);
+
 /// Room for any address, and how much of it is used.
 #[derive(Clone, Copy)]
 pub struct SockAddr {
@@ -23,6 +26,50 @@ impl SockAddr {
     /// The address for a call that reads it.
     pub fn as_ptr(&self) -> *const libc::sockaddr {
         (&raw const self.storage).cast()
+    }
+
+    /// The address of a Unix socket: a path, or, beginning with a NUL byte, a name in the abstract
+    /// namespace. Nothing at all lets the kernel choose an abstract name. `None` if it is too long:
+    /// a path has at most 107 bytes, an abstract name 108 with its NUL.
+    pub fn unix(name: &[u8]) -> Option<SockAddr> {
+        const MOST: usize = 108;
+        let is_path = name.first().is_some_and(|first| *first != 0);
+        let used = name.len() + usize::from(is_path);
+        if used > MOST {
+            return None;
+        }
+        let mut sa = SockAddr::empty();
+        // SAFETY: the storage is large and aligned enough for every address type, and all its bytes
+        // are initialised.
+        let a = unsafe { &mut *(&raw mut sa.storage).cast::<libc::sockaddr_un>() };
+        a.sun_family = libc::AF_UNIX as libc::sa_family_t;
+        for (to, from) in a.sun_path.iter_mut().zip(name) {
+            *to = from.cast_signed();
+        }
+        sa.len = (UNIX_PATH_AT + used) as libc::socklen_t;
+        Some(sa)
+    }
+
+    /// The name of a Unix socket as [`SockAddr::unix`] takes it, empty if it has none; `None` if it is
+    /// another kind of address, or no address at all.
+    pub fn to_unix(&self) -> Option<&[u8]> {
+        let len = self.len as usize;
+        if len < UNIX_PATH_AT || self.family() != libc::AF_UNIX {
+            return None;
+        }
+        let used = (len - UNIX_PATH_AT).min(size_of::<libc::sockaddr_un>() - UNIX_PATH_AT);
+        // SAFETY: the storage is larger than a `sockaddr_un`, all its bytes are initialised, and
+        // `used` does not reach past that type's path.
+        let name = unsafe {
+            let at = (&raw const self.storage).cast::<u8>().add(UNIX_PATH_AT);
+            std::slice::from_raw_parts(at, used)
+        };
+        if name.first().is_none_or(|first| *first == 0) {
+            return Some(name);
+        }
+        // A path ends at its NUL, which the length counts or not, as whoever bound it did.
+        let end = name.iter().position(|byte| *byte == 0).unwrap_or(used);
+        Some(&name[..end])
     }
 
     /// How many bytes of it are used.
@@ -112,6 +159,28 @@ mod tests {
         for text in ["127.0.0.1:80", "[::1]:443", "[fe80::1%7]:9"] {
             let addr: SocketAddr = text.parse().unwrap();
             assert_eq!(SockAddr::from(addr).to_ip(), Some(addr));
+            assert_eq!(SockAddr::from(addr).to_unix(), None);
         }
+    }
+
+    #[test]
+    fn a_unix_name_survives_the_way_to_the_kernel_and_back_unless_it_is_too_long() {
+        let abstract_name = [b"\0".as_slice(), &[b'x'; 107]].concat();
+        for (name, len) in [
+            (b"".as_slice(), 2),
+            (b"/tmp/s", 2 + 6 + 1),
+            (b"\0abc\0d", 2 + 6),
+            (&[b'p'; 107], 2 + 108),
+            (&abstract_name, 2 + 108),
+        ] {
+            let addr = SockAddr::unix(name).unwrap();
+            assert_eq!((addr.to_unix(), addr.len()), (Some(name), len));
+        }
+        assert!(SockAddr::unix(&[b'p'; 108]).is_none());
+        assert!(SockAddr::unix(&[0; 109]).is_none());
+        let mut none = SockAddr::empty();
+        // SAFETY: the pointer is to this address's own length.
+        unsafe { *none.as_mut_parts().1 = 0 };
+        assert_eq!(none.to_unix(), None);
     }
 }

@@ -6,7 +6,8 @@
 
 use super::{
     Addr, AddrError, AddrList, Cause, Conn, IpVersion, KeepAliveConfig, Network, OpError, Purpose,
-    TcpAddr, TcpConn, Timeout, ToSocketAddrs, lookup, tcp::Attempt,
+    TcpAddr, TcpConn, Timeout, ToSocketAddrs, UdpAddr, UdpConn, UnixAddr, UnixConn, UnixDatagram,
+    UnixNet, lookup, network::unknown, tcp::Attempt, udp, unix,
 };
 use std::{
     io,
@@ -17,10 +18,12 @@ use std::{
 /// No address gets less time than this, as long as there is so much.
 const SANE_MINIMUM: Duration = Duration::from_secs(2);
 
-/// Connects to `address` on `network`: `tcp`, `tcp4` or `tcp6`.
+/// Connects to `address` on `network`: `tcp`, `tcp4`, `tcp6`, `udp`, `udp4`, `udp6`, `unix`,
+/// `unixgram` or `unixpacket`.
 ///
-/// The address is `host:port`. The host may be a name, whose addresses are tried in order; without
-/// a host it is this machine. The port may be the name of a service.
+/// On `tcp` and `udp` the address is `host:port`. The host may be a name, whose addresses are tried in
+/// order; without a host it is this machine. The port may be the name of a service. Elsewhere it is a
+/// path, or `@` and an abstract name.
 ///
 /// # Errors
 /// `dial tcp 127.0.0.1:1: connect: connection refused`, and the like. Of several addresses the first
@@ -74,8 +77,71 @@ pub fn dial_tcp(network: &str, local: Option<&TcpAddr>, remote: &TcpAddr) -> io:
         }
         .connect(remote, None)
         .map_err(fail),
-        _ => Err(fail(super::network::unknown(network))),
+        _ => Err(fail(unknown(network))),
     }
+}
+
+/// A socket that talks to `remote` on `network` (`udp`, `udp4`, `udp6`) only, from `local` if that is
+/// given. The peer is not asked.
+///
+/// # Errors
+/// Those of [`dial`].
+///
+/// Go: `net.DialUDP` (`net/udpsock.go`).
+pub fn dial_udp(network: &str, local: Option<&UdpAddr>, remote: &UdpAddr) -> io::Result<UdpConn> {
+    let dialed = match Network::parse(network) {
+        Ok(Network::Udp(version)) => udp::dial(version, local, remote),
+        _ => Err(unknown(network)),
+    };
+    dialed.map_err(|cause| between(network, cause, local.cloned(), Some(remote.clone())))
+}
+
+/// Connects to `remote` on `network` (`unix`, `unixpacket`), from `local` if that is given.
+///
+/// # Errors
+/// Those of [`dial`].
+///
+/// Go: `net.DialUnix` (`net/unixsock.go`).
+pub fn dial_unix(
+    network: &str,
+    local: Option<&UnixAddr>,
+    remote: &UnixAddr,
+) -> io::Result<UnixConn> {
+    let dialed = match Network::parse(network) {
+        Ok(Network::Unix(net @ (UnixNet::Stream | UnixNet::Packet))) => {
+            unix::dial(net, local, remote, None)
+        }
+        _ => Err(unknown(network)),
+    };
+    dialed.map_err(|cause| between(network, cause, local.cloned(), Some(remote.clone())))
+}
+
+/// A socket of datagrams on `unixgram`. With `remote` it talks to that one only; with `local` alone it
+/// is bound to it and talks to anybody.
+///
+/// # Errors
+/// Those of [`dial`]; `missing address` with neither.
+///
+/// Go: `net.DialUnix` (`net/unixsock.go`) on `unixgram`.
+pub fn dial_unixgram(
+    local: Option<&UnixAddr>,
+    remote: Option<&UnixAddr>,
+) -> io::Result<UnixDatagram> {
+    unix::dial_gram(local, remote, None)
+        .map_err(|cause| between("unixgram", cause, local.cloned(), remote.cloned()))
+}
+
+/// The error of a dial whose addresses the caller chose.
+fn between<A: Into<Addr>>(
+    network: &str,
+    cause: Cause,
+    local: Option<A>,
+    remote: Option<A>,
+) -> io::Error {
+    let mut err = OpError::new("dial", network.to_owned(), cause);
+    err.source = local.map(Into::into);
+    err.addr = remote.map(Into::into);
+    err.into()
 }
 
 /// How to dial. Every setting has a sensible default.
@@ -224,20 +290,38 @@ impl Dial<'_> {
 
     /// Go: `sysDialer.dialSingle`.
     fn single(&self, addr: &Addr, deadline: Option<Instant>) -> Result<Box<dyn Conn>, Cause> {
-        let local = match self.local {
-            Some(Addr::Tcp(local)) => Some(local),
-            _ => None,
-        };
-        match (self.network, addr) {
-            (Network::Tcp(version), Addr::Tcp(remote)) => {
+        match (self.network, addr, self.local) {
+            (Network::Tcp(version), Addr::Tcp(remote), local) => {
                 let attempt = Attempt {
                     version,
-                    local,
+                    local: match local {
+                        Some(Addr::Tcp(local)) => Some(local),
+                        _ => None,
+                    },
                     keep_alive: self.keep_alive,
                 };
                 Ok(Box::new(attempt.connect(remote, deadline)?))
             }
-            // UDP and Unix connections come in here.
+            (Network::Udp(version), Addr::Udp(remote), local) => {
+                let local = match local {
+                    Some(Addr::Udp(local)) => Some(local),
+                    _ => None,
+                };
+                Ok(Box::new(udp::dial(version, local, remote)?))
+            }
+            (Network::Unix(net), Addr::Unix(remote), local) => {
+                let local = match local {
+                    Some(Addr::Unix(local)) => Some(local),
+                    _ => None,
+                };
+                Ok(match net {
+                    UnixNet::Datagram => Box::new(unix::dial_gram(local, Some(remote), deadline)?),
+                    UnixNet::Stream | UnixNet::Packet => {
+                        Box::new(unix::dial(net, local, remote, deadline)?)
+                    }
+                })
+            }
+            // IP sockets would come in here.
             _ => Err(AddrError::new(AddrError::UNEXPECTED_TYPE, addr.to_string()).into()),
         }
     }

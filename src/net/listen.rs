@@ -5,16 +5,19 @@
 #![forbid(unsafe_code)]
 
 use super::{
-    Addr, AddrError, Cause, IpVersion, KeepAliveConfig, Listener, Network, OpError, Purpose,
-    SocketFamily, TcpAddr, TcpListener, ToSocketAddrs, lookup,
+    Addr, AddrError, Cause, IpVersion, KeepAliveConfig, Listener, Network, OpError, PacketConn,
+    Purpose, SocketFamily, TcpAddr, TcpListener, ToSocketAddrs, UdpAddr, UdpConn, UnixAddr,
+    UnixDatagram, UnixListener, UnixNet, lookup,
+    network::unknown,
     socket::{self, backlog, bind, maps_ipv4, named},
+    udp, unix,
 };
 use std::{
     io,
     os::fd::{AsFd, OwnedFd},
 };
 
-/// Listens on `address` on `network`: `tcp`, `tcp4` or `tcp6`.
+/// Listens on `address` on `network`: `tcp`, `tcp4`, `tcp6`, `unix` or `unixpacket`.
 ///
 /// Port 0 lets the kernel choose. Without a host, or with a wildcard, it listens on every address of
 /// the machine, on `tcp` for both IPv4 and IPv6. A name is looked up, and its first IPv4 address taken.
@@ -42,6 +45,83 @@ pub fn listen(network: &str, address: &str) -> io::Result<Box<dyn Listener>> {
 /// Go: `net.ListenTCP` (`net/tcpsock.go`).
 pub fn listen_tcp(network: &str, local: &TcpAddr) -> io::Result<TcpListener> {
     ListenConfig::new().listen_tcp(network, local)
+}
+
+/// A socket of datagrams on `address` on `network`: `udp`, `udp4`, `udp6` or `unixgram`.
+///
+/// # Errors
+/// Those of [`listen`].
+///
+/// ```
+/// use gopark::net::listen_packet;
+/// let (a, b) = (listen_packet("udp", "127.0.0.1:0")?, listen_packet("udp", "127.0.0.1:0")?);
+/// a.send_to(b"hello", &b.local_addr().unwrap())?;
+/// let (n, from) = b.recv_from(&mut [0; 16])?;
+/// assert_eq!((n, from), (5, a.local_addr()));
+/// # std::io::Result::Ok(())
+/// ```
+///
+/// Go: `net.ListenPacket` (`net/dial.go`).
+pub fn listen_packet(network: &str, address: &str) -> io::Result<Box<dyn PacketConn>> {
+    ListenConfig::new().listen_packet(network, address)
+}
+
+/// A UDP socket on `local` on `network` (`udp`, `udp4`, `udp6`). For the address of a group it is bound
+/// to the wildcard, and several sockets may be; [`UdpConn::join_multicast_v4`] makes it a member.
+///
+/// # Errors
+/// Those of [`listen`].
+///
+/// Go: `net.ListenUDP` (`net/udpsock.go`).
+pub fn listen_udp(network: &str, local: &UdpAddr) -> io::Result<UdpConn> {
+    ListenConfig::new().listen_udp(network, local)
+}
+
+/// A UDP socket that receives what is sent to `group` on `network` (`udp`, `udp4`, `udp6`), on the
+/// interface with the number `interface`, or on one that the system chooses. What it sends there itself
+/// does not come back. For simple programs; others [join](UdpConn::join_multicast_v4) themselves.
+///
+/// # Errors
+/// Those of [`listen`]; `missing address` if `group` has no IP address.
+///
+/// Go: `net.ListenMulticastUDP` (`net/udpsock.go`).
+pub fn listen_multicast_udp(
+    network: &str,
+    interface: Option<u32>,
+    group: &UdpAddr,
+) -> io::Result<UdpConn> {
+    let made = match Network::parse(network) {
+        Ok(network @ Network::Udp(_)) => udp::listen_multicast(network, interface, group),
+        _ => Err(unknown(network)),
+    };
+    made.map_err(|cause| {
+        let err = OpError::new("listen", network.to_owned(), cause);
+        err.addr(group.clone()).into()
+    })
+}
+
+/// Listens on `local` on `network` (`unix`, `unixpacket`). On an empty name the kernel makes up an
+/// abstract one.
+///
+/// # Errors
+/// Those of [`listen`].
+///
+/// Go: `net.ListenUnix` (`net/unixsock.go`).
+pub fn listen_unix(network: &str, local: &UnixAddr) -> io::Result<UnixListener> {
+    ListenConfig::new().listen_unix(network, local)
+}
+
+/// A socket of datagrams on `local` on `unixgram`. On an empty name the kernel makes up an abstract one.
+///
+/// # Errors
+/// Those of [`listen`].
+///
+/// Go: `net.ListenUnixgram` (`net/unixsock.go`).
+pub fn listen_unixgram(local: &UnixAddr) -> io::Result<UnixDatagram> {
+    unix::listen_gram(local).map_err(|cause| {
+        let err = OpError::new("listen", "unixgram", cause);
+        err.addr(local.clone()).into()
+    })
 }
 
 /// How to listen. Every setting has a sensible default.
@@ -95,11 +175,71 @@ impl ListenConfig {
         let local = list.first_ipv4();
         match local {
             Addr::Tcp(local) => Ok(Box::new(self.listen_tcp(network, local)?)),
-            // Unix listeners come in here.
+            // Go lets this pass for `unixgram`, too, where nothing can be accepted.
+            Addr::Unix(local) => Ok(Box::new(self.listen_unix(network, local)?)),
             _ => {
                 let cause = AddrError::new(AddrError::UNEXPECTED_TYPE, address).into();
                 Err(fail(cause).addr(local.clone()).into())
             }
+        }
+    }
+
+    /// A socket of datagrams, as [`listen_packet`].
+    ///
+    /// # Errors
+    /// Those of [`listen`].
+    ///
+    /// Go: `ListenConfig.ListenPacket` (`net/dial.go`).
+    pub fn listen_packet(&self, network: &str, address: &str) -> io::Result<Box<dyn PacketConn>> {
+        let fail = |cause| OpError::new("listen", network.to_owned(), cause);
+        let list = lookup::addresses(network, address, Purpose::Listen, None).map_err(fail)?;
+        let local = list.first_ipv4();
+        match local {
+            Addr::Udp(local) => Ok(Box::new(self.listen_udp(network, local)?)),
+            Addr::Unix(local) if local.net == UnixNet::Datagram => {
+                Ok(Box::new(listen_unixgram(local)?))
+            }
+            _ => {
+                let cause = AddrError::new(AddrError::UNEXPECTED_TYPE, address).into();
+                Err(fail(cause).addr(local.clone()).into())
+            }
+        }
+    }
+
+    /// A UDP socket, as [`listen_udp`].
+    ///
+    /// # Errors
+    /// Those of [`listen`].
+    pub fn listen_udp(&self, network: &str, local: &UdpAddr) -> io::Result<UdpConn> {
+        let made = match Network::parse(network) {
+            Ok(network @ Network::Udp(_)) => udp::listen(network, local, self.reuse_port),
+            _ => Err(unknown(network)),
+        };
+        made.map_err(|cause| {
+            let err = OpError::new("listen", network.to_owned(), cause);
+            err.addr(local.clone()).into()
+        })
+    }
+
+    /// Listens on a Unix socket, as [`listen_unix`].
+    ///
+    /// # Errors
+    /// Those of [`listen`].
+    pub fn listen_unix(&self, network: &str, local: &UnixAddr) -> io::Result<UnixListener> {
+        let made = match Network::parse(network) {
+            Ok(Network::Unix(net)) => unix::listen(net, local, self.queue()),
+            _ => Err(unknown(network)),
+        };
+        made.map_err(|cause| {
+            let err = OpError::new("listen", network.to_owned(), cause);
+            err.addr(local.clone()).into()
+        })
+    }
+
+    fn queue(&self) -> i32 {
+        match self.backlog {
+            Some(n) => i32::try_from(n).unwrap_or(i32::MAX),
+            None => backlog(),
         }
     }
 
@@ -113,7 +253,7 @@ impl ListenConfig {
             io::Error::from(err.addr(local.clone()))
         };
         let Ok(network @ Network::Tcp(_)) = Network::parse(network) else {
-            return Err(fail(super::network::unknown(network)));
+            return Err(fail(unknown(network)));
         };
         let addr = Addr::Tcp(local.clone());
         let family = SocketFamily::choose(network, Some(&addr), None, true, maps_ipv4());
@@ -167,11 +307,7 @@ impl ListenConfig {
         }
         TcpListener::prepare(socket.as_fd(), &self.keep_alive);
         bind(&socket, local)?;
-        let queue = match self.backlog {
-            Some(n) => i32::try_from(n).unwrap_or(i32::MAX),
-            None => backlog(),
-        };
-        named("listen", socket.listen(queue))?;
+        named("listen", socket.listen(self.queue()))?;
         TcpListener::new(OwnedFd::from(socket), net, None)
     }
 }

@@ -2,38 +2,51 @@
 
 mod addr;
 mod conn;
+mod control;
 mod dial;
 mod error;
 mod fail;
 mod lease;
 mod listen;
 mod lookup;
+mod message;
 mod network;
+mod packet;
 mod resolve;
 mod socket;
 mod sys;
 mod tcp;
+mod timeouts;
 mod to_addrs;
+mod udp;
+mod unix;
 
 pub use addr::{
     Addr, Family, IpEndpoint, IpNet, SocketFamily, TcpAddr, UdpAddr, UnixAddr, UnixNet, ZonedIp,
     join_host_port, parse_cidr, parse_ip, split_host_port,
 };
 pub use conn::{Conn, Listener};
-pub use dial::{Dialer, dial, dial_tcp, dial_timeout};
+pub use control::{ControlMessage, ControlMessages};
+pub use dial::{Dialer, dial, dial_tcp, dial_timeout, dial_udp, dial_unix, dial_unixgram};
 pub use error::{
     AddrError, Cause, DnsError, Errno, InvalidAddrError, NetError, OpError, ParseError,
     SyscallError, Timeout, UnknownNetworkError,
 };
 pub use lease::{LEASE_SIZE, Lease, LeasedReader};
-pub use listen::{ListenConfig, listen, listen_tcp};
+pub use listen::{
+    ListenConfig, listen, listen_multicast_udp, listen_packet, listen_tcp, listen_udp, listen_unix,
+    listen_unixgram,
+};
 pub use network::{IpVersion, Network};
+pub use packet::PacketConn;
 pub use resolve::{
     AddrList, HostQuery, Purpose, Resolution, lookup_host, lookup_port, resolve, resolve_ip_addr,
     resolve_tcp_addr, resolve_udp_addr, resolve_unix_addr,
 };
 pub use tcp::{Incoming, KeepAliveConfig, TcpConn, TcpListener};
 pub use to_addrs::ToSocketAddrs;
+pub use udp::{UdpConn, UdpMessage};
+pub use unix::{Credentials, UnixConn, UnixDatagram, UnixListener, UnixMessage};
 
 use std::io;
 

@@ -20,14 +20,22 @@ pub(super) fn named<T>(name: &'static str, result: io::Result<T>) -> Result<T, C
 
 /// A stream socket of `family`, non-blocking and close-on-exec.
 pub(super) fn stream(family: SocketFamily) -> Result<Socket, Cause> {
+    internet(family, Type::STREAM)
+}
+
+/// A socket of datagrams of `family`, non-blocking and close-on-exec, which may broadcast.
+pub(super) fn datagram(family: SocketFamily) -> Result<Socket, Cause> {
+    let socket = internet(family, Type::DGRAM)?;
+    named("setsockopt", socket.set_broadcast(true))?;
+    Ok(socket)
+}
+
+fn internet(family: SocketFamily, kind: Type) -> Result<Socket, Cause> {
     let domain = match family.family {
         Family::V4 => Domain::IPV4,
         Family::V6 => Domain::IPV6,
     };
-    let socket = named(
-        "socket",
-        Socket::new(domain, Type::STREAM.nonblocking(), None),
-    )?;
+    let socket = named("socket", Socket::new(domain, kind.nonblocking(), None))?;
     if family.family == Family::V6 {
         named("setsockopt", socket.set_only_v6(family.v6_only))?;
     }

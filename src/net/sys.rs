@@ -2,10 +2,11 @@
 
 use super::Family;
 use super::error::Errno;
+use netpoll::SockAddr;
 use std::{
     ffi::{CStr, CString, c_char},
     io, mem, net,
-    os::fd::{AsRawFd, BorrowedFd},
+    os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
     ptr,
 };
 
@@ -19,6 +20,83 @@ pub(super) fn set_option(fd: BorrowedFd<'_>, level: i32, name: i32, value: i32) 
         return Err(io::Error::last_os_error());
     }
     Ok(())
+}
+
+/// Sends to IPv4 groups through the interface with number `index`.
+pub(super) fn set_multicast_interface_v4(fd: BorrowedFd<'_>, index: u32) -> io::Result<()> {
+    let interface = libc::ip_mreqn {
+        imr_multiaddr: libc::in_addr { s_addr: 0 },
+        imr_address: libc::in_addr { s_addr: 0 },
+        imr_ifindex: index.cast_signed(),
+    };
+    let len = size_of::<libc::ip_mreqn>() as libc::socklen_t;
+    let at = (&raw const interface).cast();
+    let (level, name) = (libc::IPPROTO_IP, libc::IP_MULTICAST_IF);
+    // SAFETY: `at` and `len` describe one `ip_mreqn`, which the call only reads.
+    let done = unsafe { libc::setsockopt(fd.as_raw_fd(), level, name, at, len) };
+    if done < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Binds a socket to an address of any kind.
+pub(super) fn bind(fd: BorrowedFd<'_>, addr: &SockAddr) -> io::Result<()> {
+    // SAFETY: `addr` is valid for its length.
+    let done = unsafe { libc::bind(fd.as_raw_fd(), addr.as_ptr(), addr.len()) };
+    if done < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// The address of this end of a socket of any kind.
+pub(super) fn getsockname(fd: BorrowedFd<'_>) -> io::Result<SockAddr> {
+    let mut addr = SockAddr::empty();
+    let (at, len) = addr.as_mut_parts();
+    // SAFETY: `at` has room for every address, which `len` says.
+    let done = unsafe { libc::getsockname(fd.as_raw_fd(), at, len) };
+    if done < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(addr)
+}
+
+/// The address of the other end of a connected socket of any kind.
+pub(super) fn getpeername(fd: BorrowedFd<'_>) -> io::Result<SockAddr> {
+    let mut addr = SockAddr::empty();
+    let (at, len) = addr.as_mut_parts();
+    // SAFETY: `at` has room for every address, which `len` says.
+    let done = unsafe { libc::getpeername(fd.as_raw_fd(), at, len) };
+    if done < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(addr)
+}
+
+/// Who was at the other end of a Unix connection when it was made: process, user, group.
+pub(super) fn peer_credentials(fd: BorrowedFd<'_>) -> io::Result<(i32, u32, u32)> {
+    let mut who = libc::ucred {
+        pid: 0,
+        uid: 0,
+        gid: 0,
+    };
+    let mut len = size_of::<libc::ucred>() as libc::socklen_t;
+    let at = (&raw mut who).cast();
+    let (level, name) = (libc::SOL_SOCKET, libc::SO_PEERCRED);
+    // SAFETY: `at` and `len` describe one `ucred`.
+    let done = unsafe { libc::getsockopt(fd.as_raw_fd(), level, name, at, &raw mut len) };
+    if done < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok((who.pid, who.uid, who.gid))
+}
+
+/// Takes over a descriptor that came with a message.
+pub(super) fn received_descriptor(number: i32) -> OwnedFd {
+    // SAFETY: the kernel made this descriptor for the receiver of the message, and the caller reads
+    // each number of a message once.
+    unsafe { OwnedFd::from_raw_fd(number) }
 }
 
 /// The index of the network interface called `name`.

@@ -2,10 +2,10 @@
 
 #![forbid(unsafe_code)]
 
-use super::{Addr, Cause, Purpose, TcpAddr, join_host_port, lookup};
+use super::{Addr, Cause, Purpose, TcpAddr, UdpAddr, join_host_port, lookup};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
-/// Everything that names TCP end points: socket addresses, pairs of host and port, and text.
+/// Everything that names TCP and UDP end points: socket addresses, pairs of host and port, and text.
 ///
 /// It takes what [`std::net::ToSocketAddrs`] takes, and text may also be what Go takes: a service
 /// for a port (`localhost:http`), or no host at all (`:8080`, every address of this machine). Unlike
@@ -23,11 +23,56 @@ pub trait ToSocketAddrs {
     /// # Errors
     /// A [`Cause`] that says what is wrong with the text, the port or the name.
     fn to_tcp_addrs(&self) -> Result<Vec<TcpAddr>, Cause>;
+
+    /// The same for UDP, where a service may have another port.
+    ///
+    /// # Errors
+    /// Those of [`to_tcp_addrs`](ToSocketAddrs::to_tcp_addrs).
+    fn to_udp_addrs(&self) -> Result<Vec<UdpAddr>, Cause> {
+        Ok(self.to_tcp_addrs()?.into_iter().map(udp).collect())
+    }
+
+    /// The first of them, for sending to it.
+    ///
+    /// # Errors
+    /// Those of [`to_udp_addrs`](ToSocketAddrs::to_udp_addrs), and `missing address` if there is none.
+    fn to_udp_addr(&self) -> Result<UdpAddr, Cause> {
+        let first = self.to_udp_addrs()?.into_iter().next();
+        first.ok_or(Cause::MissingAddress)
+    }
+}
+
+fn udp(addr: TcpAddr) -> UdpAddr {
+    UdpAddr {
+        ip: addr.ip,
+        port: addr.port,
+        zone: addr.zone,
+    }
 }
 
 impl ToSocketAddrs for SocketAddr {
     fn to_tcp_addrs(&self) -> Result<Vec<TcpAddr>, Cause> {
         Ok(vec![(*self).into()])
+    }
+
+    #[inline]
+    fn to_udp_addr(&self) -> Result<UdpAddr, Cause> {
+        Ok((*self).into())
+    }
+}
+
+impl ToSocketAddrs for UdpAddr {
+    fn to_tcp_addrs(&self) -> Result<Vec<TcpAddr>, Cause> {
+        Ok(vec![TcpAddr {
+            ip: self.ip,
+            port: self.port,
+            zone: self.zone.clone(),
+        }])
+    }
+
+    #[inline]
+    fn to_udp_addr(&self) -> Result<UdpAddr, Cause> {
+        Ok(self.clone())
     }
 }
 
@@ -43,6 +88,11 @@ macro_rules! one_address {
         $(impl ToSocketAddrs for $from {
             fn to_tcp_addrs(&self) -> Result<Vec<TcpAddr>, Cause> {
                 SocketAddr::from(*self).to_tcp_addrs()
+            }
+
+            #[inline]
+            fn to_udp_addr(&self) -> Result<UdpAddr, Cause> {
+                SocketAddr::from(*self).to_udp_addr()
             }
         })*
     };
@@ -84,11 +134,25 @@ impl ToSocketAddrs for str {
         };
         Ok(list.into_iter().filter_map(tcp).collect())
     }
+
+    fn to_udp_addrs(&self) -> Result<Vec<UdpAddr>, Cause> {
+        let dial = Purpose::Dial { local: None };
+        let list = lookup::addresses("udp", self, dial, None)?;
+        let udp = |addr| match addr {
+            Addr::Udp(addr) => Some(addr),
+            _ => None,
+        };
+        Ok(list.into_iter().filter_map(udp).collect())
+    }
 }
 
 impl ToSocketAddrs for String {
     fn to_tcp_addrs(&self) -> Result<Vec<TcpAddr>, Cause> {
         self.as_str().to_tcp_addrs()
+    }
+
+    fn to_udp_addrs(&self) -> Result<Vec<UdpAddr>, Cause> {
+        self.as_str().to_udp_addrs()
     }
 }
 
@@ -96,16 +160,33 @@ impl ToSocketAddrs for (&str, u16) {
     fn to_tcp_addrs(&self) -> Result<Vec<TcpAddr>, Cause> {
         join_host_port(self.0, &self.1.to_string()).to_tcp_addrs()
     }
+
+    fn to_udp_addrs(&self) -> Result<Vec<UdpAddr>, Cause> {
+        join_host_port(self.0, &self.1.to_string()).to_udp_addrs()
+    }
 }
 
 impl ToSocketAddrs for (String, u16) {
     fn to_tcp_addrs(&self) -> Result<Vec<TcpAddr>, Cause> {
         (self.0.as_str(), self.1).to_tcp_addrs()
     }
+
+    fn to_udp_addrs(&self) -> Result<Vec<UdpAddr>, Cause> {
+        (self.0.as_str(), self.1).to_udp_addrs()
+    }
 }
 
 impl<T: ToSocketAddrs + ?Sized> ToSocketAddrs for &T {
     fn to_tcp_addrs(&self) -> Result<Vec<TcpAddr>, Cause> {
         (**self).to_tcp_addrs()
+    }
+
+    fn to_udp_addrs(&self) -> Result<Vec<UdpAddr>, Cause> {
+        (**self).to_udp_addrs()
+    }
+
+    #[inline]
+    fn to_udp_addr(&self) -> Result<UdpAddr, Cause> {
+        (**self).to_udp_addr()
     }
 }

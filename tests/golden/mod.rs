@@ -44,6 +44,8 @@ pub fn describe(cause: Cause) -> String {
         ("os.ErrDeadlineExceeded", "ErrDeadlineExceeded"),
         ("context.Canceled", "net.canceledError"),
         ("context.DeadlineExceeded", "net.timeoutError"),
+        ("net.ErrWriteToConnected", "ErrWriteToConnected"),
+        ("fs.ErrNotExist", "ENOENT"),
     ] {
         if links.iter().any(|l| l == link) {
             is.push(name);
@@ -105,6 +107,7 @@ fn link(err: &(dyn Error + 'static)) -> String {
             Cause::Closed => "ErrClosed".into(),
             Cause::Cancelled => "net.canceledError".into(),
             Cause::MissingAddress => "errors.errorString".into(),
+            Cause::WriteToConnected => "ErrWriteToConnected".into(),
             other => panic!("no name for {other:?}"),
         }
     } else {
@@ -140,6 +143,7 @@ fn errno_name(errno: Errno) -> Option<&'static str> {
         Errno::EOPNOTSUPP => "EOPNOTSUPP",
         Errno::EINPROGRESS => "EINPROGRESS",
         Errno::ENOENT => "ENOENT",
+        Errno(libc::ENOTDIR) => "ENOTDIR",
         _ => return None,
     })
 }

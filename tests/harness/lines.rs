@@ -15,6 +15,7 @@ const EOF: &str = r#"n=0 err="EOF" timeout=- temporary=- is=[io.EOF] chain=[EOF]
 #[derive(Debug, Default)]
 pub struct Lines {
     names: Vec<(String, &'static str)>,
+    texts: Vec<(String, &'static str)>,
     pub lines: Vec<String>,
 }
 
@@ -30,6 +31,11 @@ impl Lines {
         self.names.push((port, name));
     }
 
+    /// From now on `text` prints as `name`.
+    pub fn name_text(&mut self, text: impl Into<String>, name: &'static str) {
+        self.texts.push((text.into(), name));
+    }
+
     /// Names the ends of a pair as the Go programs do.
     pub fn name_pair(&mut self, client: &TcpConn, server: &TcpConn) {
         self.name(client.local_addr().unwrap(), "CPORT");
@@ -39,6 +45,9 @@ impl Lines {
     pub fn norm(&self, mut text: String) -> String {
         for (port, name) in &self.names {
             text = text.replace(port, &format!(":{name}"));
+        }
+        for (long, name) in &self.texts {
+            text = text.replace(long, name);
         }
         text
     }

@@ -16,10 +16,12 @@
 //! | `read.rs`  | read, readv, waiting for readability, the skipped read   |
 //! | `write.rs` | write, writev, waiting for writability                   |
 //! | `stream.rs`| accept, connect, shutdown                                |
+//! | `shared.rs`| datagrams: many at once, no turns                        |
 //!
 //! Go: `internal/poll/fd_unix.go`.
 
 mod read;
+mod shared;
 mod stream;
 mod write;
 

@@ -1,0 +1,225 @@
+//! A Unix connection.
+
+use super::inner::Inner;
+use crate::net::{UnixAddr, fail, timeouts::deadline_methods};
+use netpoll::Mode;
+use std::{
+    fmt,
+    io::{self, IoSlice, IoSliceMut},
+    net::Shutdown,
+    os::fd::{AsRawFd, BorrowedFd, RawFd},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// A Unix connection, of bytes (`unix`) or of packets (`unixpacket`). Clones are the same connection;
+/// any number of tasks and plain threads may read, write, set deadlines and close at the same time.
+///
+/// * Writers take turns whole, and readers get disjoint bytes.
+/// * [`close`](UnixConn::close) ends whatever any of them waits for. Dropping the last clone closes
+///   too.
+/// * On `unixpacket` each read is one packet, and what does not fit is lost. An empty packet reads as
+///   zero bytes, which elsewhere is the end.
+///
+/// ```
+/// use gopark::net::UnixConn;
+/// let (a, b) = UnixConn::pair()?;
+/// a.write(b"hello")?;
+/// let mut buf = [0; 16];
+/// assert_eq!(b.read(&mut buf)?, 5);
+/// assert_eq!(a.local_addr().to_string(), "@"); // nobody named it
+/// # std::io::Result::Ok(())
+/// ```
+///
+/// Go: `net.UnixConn` (`net/unixsock.go`).
+#[derive(Clone)]
+pub struct UnixConn(pub(super) Arc<Inner>);
+
+impl UnixConn {
+    pub(super) fn from_inner(inner: Inner) -> UnixConn {
+        UnixConn(Arc::new(inner))
+    }
+
+    /// Reads what is there, waiting until something is. `Ok(0)` is the end of the stream, or an empty
+    /// `buf`, which neither waits nor looks at the deadline.
+    ///
+    /// # Errors
+    /// `read unix A->B: i/o timeout` after the read deadline, even if there is data (nothing is lost);
+    /// `.. use of closed network connection`; `.. read: connection reset by peer` when the peer closed
+    /// with data unread.
+    ///
+    /// Go: `UnixConn.Read` (`net/net.go`).
+    #[inline]
+    pub fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        let inner = &*self.0;
+        inner.start(Mode::Read);
+        inner.fd.read(buf).map_err(|err| inner.fail("read", err))
+    }
+
+    /// [`read`](UnixConn::read) into several buffers, filled in order.
+    ///
+    /// # Errors
+    /// Those of [`read`](UnixConn::read).
+    pub fn read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        let inner = &*self.0;
+        inner.start(Mode::Read);
+        inner.fd.readv(bufs).map_err(|err| inner.fail("read", err))
+    }
+
+    /// Reads without taking: the next read gets the same bytes again.
+    ///
+    /// # Errors
+    /// Those of [`read`](UnixConn::read).
+    pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        let inner = &*self.0;
+        inner.start(Mode::Read);
+        inner.fd.peek(buf).map_err(|err| inner.fail("read", err))
+    }
+
+    /// Writes all of `buf`, waiting for room as often as needed, and returns its length.
+    ///
+    /// # Errors
+    /// `write unix A->B: i/o timeout` after the write deadline; `.. use of closed network connection`;
+    /// `.. write: broken pipe` as soon as the peer has closed. Some of the bytes may have gone out;
+    /// [`NetError::bytes`](crate::net::NetError::bytes) says how many.
+    ///
+    /// Go: `UnixConn.Write` (`net/net.go`).
+    #[inline]
+    pub fn write(&self, buf: &[u8]) -> io::Result<usize> {
+        let inner = &*self.0;
+        inner.start_write("write")?;
+        match inner.fd.write(buf) {
+            Ok(()) => Ok(buf.len()),
+            Err(err) => Err(inner.fail_partial("write", err)),
+        }
+    }
+
+    /// Writes all of several buffers, contiguous and in as few system calls as possible. What is left
+    /// in `bufs` afterwards did not go out.
+    ///
+    /// # Errors
+    /// Those of [`write`](UnixConn::write), the operation being `writev`.
+    ///
+    /// Go: `net.Buffers.WriteTo` (`net/net.go`).
+    pub fn write_buffers(&self, bufs: &mut &mut [IoSlice<'_>]) -> io::Result<usize> {
+        let inner = &*self.0;
+        inner.start_write("writev")?;
+        let done = inner.fd.writev(bufs);
+        done.map_err(|err| inner.fail_partial("writev", err))
+    }
+
+    /// Waits until a read would not block: data, the end or an error is there.
+    ///
+    /// # Errors
+    /// Those of [`read`](UnixConn::read).
+    pub fn readable(&self) -> io::Result<()> {
+        let inner = &*self.0;
+        inner.start(Mode::Read);
+        let done = inner.fd.wait_readable();
+        done.map_err(|err| inner.fail("read", err))
+    }
+
+    /// Waits until a write would not block: there is room, or an error.
+    ///
+    /// # Errors
+    /// Those of [`write`](UnixConn::write).
+    pub fn writable(&self) -> io::Result<()> {
+        let inner = &*self.0;
+        inner.start(Mode::Write);
+        let done = inner.fd.wait_writable();
+        done.map_err(|err| inner.fail("write", err))
+    }
+
+    /// Closes the connection for all its clones: what waits on it fails with `use of closed network
+    /// connection`, and so does whatever comes later. A file that this end was bound to stays.
+    ///
+    /// # Errors
+    /// `close unix A->B: use of closed network connection` if it was closed before.
+    ///
+    /// Go: `UnixConn.Close` (`net/net.go`).
+    pub fn close(&self) -> io::Result<()> {
+        self.0.fd.close().map_err(|err| self.0.fail("close", err))
+    }
+
+    /// Ends reading: a read that waits sees the end of the stream, and the peer cannot write any more.
+    ///
+    /// # Errors
+    /// `close unix A->B: shutdown: ..`.
+    ///
+    /// Go: `UnixConn.CloseRead` (`net/unixsock.go`).
+    pub fn close_read(&self) -> io::Result<()> {
+        self.shutdown(Shutdown::Read)
+    }
+
+    /// Ends writing: the peer reads the end of the stream after what was written.
+    ///
+    /// # Errors
+    /// As [`close_read`](UnixConn::close_read).
+    ///
+    /// Go: `UnixConn.CloseWrite` (`net/unixsock.go`).
+    pub fn close_write(&self) -> io::Result<()> {
+        self.shutdown(Shutdown::Write)
+    }
+
+    /// Ends reading, writing or both, as std's. The descriptor stays open.
+    ///
+    /// # Errors
+    /// As [`close_read`](UnixConn::close_read).
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        let done = self.0.fd.shutdown(how);
+        done.map_err(|err| self.0.fail("close", err))
+    }
+
+    /// The address of this end; `@` if nobody named it. It survives closing.
+    pub fn local_addr(&self) -> &UnixAddr {
+        &self.0.local
+    }
+
+    /// The address of the other end; `@` if nobody named it. It survives closing.
+    pub fn peer_addr(&self) -> &UnixAddr {
+        // Every connection has one; only sockets of datagrams may not.
+        self.0.peer.as_ref().unwrap_or(&self.0.local)
+    }
+
+    /// The same connection, as std's; [`Clone`] does it without a result.
+    ///
+    /// # Errors
+    /// Never; the result is std's.
+    pub fn try_clone(&self) -> io::Result<UnixConn> {
+        Ok(self.clone())
+    }
+
+    /// Calls `f` with the descriptor, which stays open until `f` returns whoever closes meanwhile. Do
+    /// not block in it.
+    ///
+    /// # Errors
+    /// `raw-control unix A: use of closed network connection`.
+    ///
+    /// Go: `syscall.RawConn.Control`, which `UnixConn.SyscallConn` leads to.
+    pub fn with_fd<T>(&self, f: impl FnOnce(BorrowedFd<'_>) -> T) -> io::Result<T> {
+        // A duplicate made in `f` may outlive the descriptor, which its closing has to know.
+        let _ = self.0.fd.raw();
+        let done = self.0.with(|fd| Ok(f(fd)));
+        done.map_err(|cause| self.0.fail_here("raw-control", cause))
+    }
+}
+
+deadline_methods!(UnixConn, "unix", "UnixConn");
+
+/// The number, for code that cannot do without. Any clone may close it at any time:
+/// [`UnixConn::with_fd`] is the safe way.
+impl AsRawFd for UnixConn {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.fd.raw()
+    }
+}
+
+impl fmt::Debug for UnixConn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UnixConn")
+            .field("local", &self.0.local)
+            .field("peer", &self.0.peer)
+            .field("closed", &self.0.fd.is_closing())
+            .finish()
+    }
+}

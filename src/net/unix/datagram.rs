@@ -1,0 +1,174 @@
+//! A Unix socket of datagrams.
+
+use super::{inner::Inner, names};
+use crate::net::{UnixAddr, fail, message, timeouts::deadline_methods};
+use netpoll::Mode;
+use std::{
+    fmt, io,
+    os::fd::{AsRawFd, BorrowedFd, RawFd},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// A Unix socket of datagrams (`unixgram`), bound, dialed or both. Clones are the same socket; any
+/// number of tasks and plain threads may receive, send, set deadlines and close at the same time, and
+/// receivers and senders do not queue behind one another.
+///
+/// Nothing is lost on the way: a sender waits while the receiver's queue is full.
+///
+/// ```
+/// use gopark::net::{UnixAddr, UnixDatagram, UnixNet};
+/// let server = UnixDatagram::bind("@gopark-doc-datagram")?;
+/// let client = UnixDatagram::bind("")?; // the kernel makes up a name
+/// client.send_to(b"ping", server.local_addr())?;
+/// let mut buf = [0; 16];
+/// let (n, from) = server.recv_from(&mut buf)?;
+/// assert_eq!((n, from.as_ref()), (4, Some(client.local_addr())));
+/// # std::io::Result::Ok(())
+/// ```
+///
+/// Go: `net.UnixConn` (`net/unixsock.go`) on `unixgram`.
+#[derive(Clone)]
+pub struct UnixDatagram(pub(super) Arc<Inner>);
+
+impl UnixDatagram {
+    pub(super) fn from_inner(inner: Inner) -> UnixDatagram {
+        UnixDatagram(Arc::new(inner))
+    }
+
+    /// Waits for a datagram and returns how many of its bytes are in `buf`. What does not fit is lost;
+    /// zero bytes are a datagram too.
+    ///
+    /// # Errors
+    /// `read unixgram A: i/o timeout` after the read deadline; `.. use of closed network connection`.
+    ///
+    /// Go: `UnixConn.Read` (`net/net.go`).
+    #[inline]
+    pub fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
+        let inner = &*self.0;
+        inner.start(Mode::Read);
+        let done = inner
+            .fd
+            .receive_with("read", |fd| message::recv(fd, buf, 0));
+        done.map_err(|err| inner.fail("read", err))
+    }
+
+    /// [`recv`](UnixDatagram::recv), and who sent it; `None` for a socket without a name.
+    ///
+    /// # Errors
+    /// Those of [`recv`](UnixDatagram::recv), the system call being `recvfrom`.
+    ///
+    /// Go: `UnixConn.ReadFromUnix` (`net/unixsock.go`).
+    pub fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, Option<UnixAddr>)> {
+        let (n, from) = self.0.receive(buf, 0)?;
+        Ok((n, names::sender(&from, self.0.net)))
+    }
+
+    /// [`recv_from`](UnixDatagram::recv_from) without taking the datagram.
+    ///
+    /// # Errors
+    /// Those of [`recv_from`](UnixDatagram::recv_from).
+    pub fn peek_from(&self, buf: &mut [u8]) -> io::Result<(usize, Option<UnixAddr>)> {
+        let (n, from) = self.0.receive(buf, libc::MSG_PEEK)?;
+        Ok((n, names::sender(&from, self.0.net)))
+    }
+
+    /// Sends `buf` as one datagram to the peer of a dialed socket.
+    ///
+    /// # Errors
+    /// `write unixgram A: write: transport endpoint is not connected` on a socket that was not dialed;
+    /// `.. write: connection refused` when the receiver is gone; `.. i/o timeout` when its queue stays
+    /// full; `.. use of closed network connection`.
+    ///
+    /// Go: `UnixConn.Write` (`net/net.go`).
+    #[inline]
+    pub fn send(&self, buf: &[u8]) -> io::Result<usize> {
+        let inner = &*self.0;
+        inner.start(Mode::Write);
+        let done = inner.fd.transmit_with("write", |fd| message::send(fd, buf));
+        done.map_err(|err| inner.fail("write", err))
+    }
+
+    /// Sends `buf` as one datagram to `to`.
+    ///
+    /// When the receiver's queue is full, the wait ends when it takes a datagram *of this socket*: the
+    /// kernel tells no more to who is not connected. Dial whom you send much to.
+    ///
+    /// # Errors
+    /// Those of [`send`](UnixDatagram::send) with the address that was given, the system call being
+    /// `sendto`; `.. use of WriteTo with pre-connected connection` on a dialed socket; `.. address
+    /// family not supported by protocol` if `to` is of another network.
+    ///
+    /// Go: `UnixConn.WriteToUnix` (`net/unixsock.go`).
+    pub fn send_to(&self, buf: &[u8], to: &UnixAddr) -> io::Result<usize> {
+        let inner = &*self.0;
+        inner.start(Mode::Write);
+        let target = inner.target(to);
+        let target = target.map_err(|cause| inner.fail_send(Some(to), cause))?;
+        let done = inner
+            .fd
+            .transmit_with("sendto", |fd| message::send_to(fd, buf, &target));
+        done.map_err(|err| inner.fail_send(Some(to), fail::cause(err)))
+    }
+
+    /// Closes the socket for all its clones: what waits on it fails with `use of closed network
+    /// connection`, and so does whatever comes later. The file it was bound to stays.
+    ///
+    /// # Errors
+    /// `close unixgram A: use of closed network connection` if it was closed before.
+    ///
+    /// Go: `UnixConn.Close` (`net/net.go`).
+    pub fn close(&self) -> io::Result<()> {
+        self.0.fd.close().map_err(|err| self.0.fail("close", err))
+    }
+
+    /// The address of this end; `@` if nobody named it. It survives closing.
+    pub fn local_addr(&self) -> &UnixAddr {
+        &self.0.local
+    }
+
+    /// The address of the only peer, if the socket was dialed.
+    pub fn peer_addr(&self) -> Option<&UnixAddr> {
+        self.0.peer.as_ref()
+    }
+
+    /// The same socket, as std's; [`Clone`] does it without a result.
+    ///
+    /// # Errors
+    /// Never; the result is std's.
+    pub fn try_clone(&self) -> io::Result<UnixDatagram> {
+        Ok(self.clone())
+    }
+
+    /// Calls `f` with the descriptor, which stays open until `f` returns whoever closes meanwhile. Do
+    /// not block in it.
+    ///
+    /// # Errors
+    /// `raw-control unixgram A: use of closed network connection`.
+    pub fn with_fd<T>(&self, f: impl FnOnce(BorrowedFd<'_>) -> T) -> io::Result<T> {
+        // A duplicate made in `f` may outlive the descriptor, which its closing has to know.
+        let _ = self.0.fd.raw();
+        let done = self.0.with(|fd| Ok(f(fd)));
+        done.map_err(|cause| self.0.fail_here("raw-control", cause))
+    }
+}
+
+deadline_methods!(UnixDatagram, "unixgram", "UnixConn");
+
+/// The number, for code that cannot do without. Any clone may close it at any time:
+/// [`UnixDatagram::with_fd`] is the safe way.
+impl AsRawFd for UnixDatagram {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.fd.raw()
+    }
+}
+
+impl fmt::Debug for UnixDatagram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UnixDatagram")
+            .field("local", &self.0.local)
+            .field("peer", &self.0.peer)
+            .field("closed", &self.0.fd.is_closing())
+            .finish()
+    }
+}

@@ -1,0 +1,188 @@
+//! A Unix listener, and the file that goes with it.
+
+use super::{UnixConn, inner::Inner, names};
+use crate::net::{Cause, OpError, UnixAddr, fail};
+use netpoll::{Error, Fd, Kind, Mode};
+use std::{
+    fmt, fs, io,
+    os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Instant,
+};
+
+/// A Unix socket that listens, on `unix` or `unixpacket`. Clones are the same listener; any number of
+/// tasks and threads may accept at the same time, and [`close`](UnixListener::close) ends all of them.
+///
+/// A listener that made its file removes it when it is closed, or when its last clone is dropped.
+///
+/// ```
+/// use gopark::net::{UnixConn, UnixListener};
+/// let listener = UnixListener::bind("@gopark-doc-listener")?;
+/// let client = UnixConn::connect("@gopark-doc-listener")?;
+/// let (server, _peer) = listener.accept()?;
+/// client.write(b"hello")?;
+/// assert_eq!(server.read(&mut [0; 16])?, 5);
+/// # std::io::Result::Ok(())
+/// ```
+///
+/// Go: `net.UnixListener` (`net/unixsock.go`).
+#[derive(Clone)]
+pub struct UnixListener(Arc<Shared>);
+
+struct Shared {
+    fd: Fd,
+    local: UnixAddr,
+    /// The file is to be removed, and has not been.
+    unlink: AtomicBool,
+}
+
+impl UnixListener {
+    /// A listener on a socket that listens already. `made` says whether it made its file.
+    pub(super) fn new(fd: OwnedFd, local: UnixAddr, made: bool) -> UnixListener {
+        UnixListener(Arc::new(Shared {
+            fd: Fd::from_nonblocking(fd, Kind::STREAM),
+            local,
+            unlink: AtomicBool::new(made),
+        }))
+    }
+
+    /// Waits for the next connection; returns it with the address of its peer, which is `@` unless the
+    /// peer was bound to a name.
+    ///
+    /// # Errors
+    /// `accept unix A: use of closed network connection` once it is closed; `.. i/o timeout` after the
+    /// deadline, even if a connection waits; `.. accept4: too many open files`, which is
+    /// [temporary](crate::net::NetError::is_temporary) and leaves the connection in the queue.
+    ///
+    /// Go: `UnixListener.AcceptUnix` (`net/unixsock.go`).
+    pub fn accept(&self) -> io::Result<(UnixConn, UnixAddr)> {
+        let shared = &*self.0;
+        let accepted = shared.fd.accept();
+        let (fd, peer) = accepted.map_err(|err| shared.fail("accept", err))?;
+        let net = shared.local.net;
+        let peer = names::from_kernel(&peer, net);
+        let inner = Inner::new(fd, net, shared.local.clone(), Some(peer.clone()));
+        Ok((UnixConn::from_inner(inner), peer))
+    }
+
+    /// The address it listens on. It survives closing.
+    ///
+    /// Go: `UnixListener.Addr` (`net/unixsock.go`).
+    pub fn local_addr(&self) -> &UnixAddr {
+        &self.0.local
+    }
+
+    /// Closes the listener for all its clones: accepts that wait fail, and so do the peers nobody has
+    /// accepted. Removes its file first, unless told otherwise; only once, so that a second close
+    /// leaves alone the file of whoever listens there now.
+    ///
+    /// # Errors
+    /// `close unix A: use of closed network connection` if it was closed before.
+    ///
+    /// Go: `UnixListener.Close` (`net/unixsock.go`).
+    pub fn close(&self) -> io::Result<()> {
+        self.0.unlink_once();
+        self.0.fd.close().map_err(|err| self.0.fail("close", err))
+    }
+
+    /// Whether closing removes the file; on for a listener that made it.
+    ///
+    /// Go: `UnixListener.SetUnlinkOnClose` (`net/unixsock_posix.go`).
+    pub fn set_unlink_on_close(&self, on: bool) {
+        // What is closed has nothing to remove any more.
+        if !on || !self.0.fd.is_closing() {
+            self.0.unlink.store(on, Relaxed);
+        }
+    }
+
+    /// Sets the moment after which accepts fail; `None` is never. It reaches accepts that wait, stays
+    /// until it is set again, and has nothing to do with the connections.
+    ///
+    /// # Errors
+    /// `use of closed network connection`, without operation and address.
+    ///
+    /// Go: `UnixListener.SetDeadline` (`net/unixsock.go`).
+    pub fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
+        let done = self.0.fd.set_deadline(&[Mode::Read], deadline);
+        done.map_err(|err| fail::cause(err).into())
+    }
+
+    /// The same listener, as std's.
+    ///
+    /// # Errors
+    /// Never; the result is std's.
+    pub fn try_clone(&self) -> io::Result<UnixListener> {
+        Ok(self.clone())
+    }
+
+    /// Calls `f` with the descriptor, which stays open until `f` returns whoever closes meanwhile.
+    ///
+    /// # Errors
+    /// `raw-control unix A: use of closed network connection`.
+    pub fn with_fd<T>(&self, f: impl FnOnce(BorrowedFd<'_>) -> T) -> io::Result<T> {
+        // A duplicate made in `f` may outlive the descriptor, which its closing has to know.
+        let _ = self.0.fd.raw();
+        let done = self.0.fd.with(f);
+        done.map_err(|err| self.0.fail("raw-control", err))
+    }
+
+    /// Takes the descriptor away from all clones, for which it is closed. The file stays.
+    pub(super) fn take(&self) -> io::Result<OwnedFd> {
+        let shared = &*self.0;
+        let fd = shared.fd.dup().map_err(|err| shared.fail("file", err))?;
+        shared.unlink.store(false, Relaxed);
+        shared.fd.close().map_err(|err| shared.fail("file", err))?;
+        Ok(fd)
+    }
+
+    pub(super) fn fail_for(&self, op: &'static str, cause: Cause) -> io::Error {
+        self.0.fail_for(op, cause)
+    }
+}
+
+impl Shared {
+    fn unlink_once(&self) {
+        if self.unlink.swap(false, Relaxed)
+            && let Some(path) = self.local.path()
+        {
+            // Somebody else may have removed it; Go asks no more either.
+            let _ = fs::remove_file(path);
+        }
+    }
+
+    #[cold]
+    fn fail(&self, op: &'static str, err: Error) -> io::Error {
+        self.fail_for(op, fail::cause(err))
+    }
+
+    #[cold]
+    fn fail_for(&self, op: &'static str, cause: Cause) -> io::Error {
+        let err = OpError::new(op, self.local.net.as_str(), cause);
+        err.addr(self.local.clone()).into()
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.unlink_once();
+    }
+}
+
+/// The number, for code that cannot do without; see [`UnixListener::with_fd`].
+impl AsRawFd for UnixListener {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.fd.raw()
+    }
+}
+
+impl fmt::Debug for UnixListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UnixListener")
+            .field("local", &self.0.local)
+            .field("closed", &self.0.fd.is_closing())
+            .finish()
+    }
+}

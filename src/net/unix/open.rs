@@ -1,0 +1,231 @@
+//! Making Unix sockets.
+//!
+//! Go: `unixSocket` (`net/unixsock_posix.go`), `net/sock_posix.go`.
+
+use super::{UnixConn, UnixDatagram, UnixListener, inner::Inner, names};
+use crate::net::{
+    Cause, Errno, OpError, UnixAddr, UnixNet, fail,
+    socket::{self, named},
+    sys,
+};
+use netpoll::{Fd, Kind, Mode};
+use socket2::{Domain, Socket, Type};
+use std::{
+    ffi::OsStr,
+    io,
+    os::fd::{AsFd, OwnedFd},
+    time::Instant,
+};
+
+fn kind(net: UnixNet) -> Type {
+    match net {
+        UnixNet::Stream => Type::STREAM,
+        UnixNet::Datagram => Type::DGRAM,
+        UnixNet::Packet => Type::SEQPACKET,
+    }
+}
+
+fn new_socket(net: UnixNet) -> Result<Socket, Cause> {
+    let made = Socket::new(Domain::UNIX, kind(net).nonblocking(), None);
+    named("socket", made)
+}
+
+fn bind(socket: &Socket, addr: &UnixAddr) -> Result<(), Cause> {
+    // Go finds a bad name itself, and still says that it was the call's fault.
+    let bad = |errno: Errno| Cause::syscall("bind", errno);
+    let addr = names::to_kernel(addr).map_err(bad)?;
+    named("bind", sys::bind(socket.as_fd(), &addr))
+}
+
+fn local_addr(fd: impl AsFd, net: UnixNet) -> Result<UnixAddr, Cause> {
+    let addr = named("getsockname", sys::getsockname(fd.as_fd()))?;
+    Ok(names::from_kernel(&addr, net))
+}
+
+/// A connection to `remote`.
+pub(in crate::net) fn dial(
+    net: UnixNet,
+    local: Option<&UnixAddr>,
+    remote: &UnixAddr,
+    deadline: Option<Instant>,
+) -> Result<UnixConn, Cause> {
+    if remote.name.is_empty() {
+        return Err(Cause::MissingAddress);
+    }
+    let inner = connect(net, local, Some(remote), deadline)?;
+    Ok(UnixConn::from_inner(inner))
+}
+
+/// A socket of datagrams that talks to `remote` only, or, without one, is bound to `local`.
+pub(in crate::net) fn dial_gram(
+    local: Option<&UnixAddr>,
+    remote: Option<&UnixAddr>,
+    deadline: Option<Instant>,
+) -> Result<UnixDatagram, Cause> {
+    let named = |addr: &&UnixAddr| !addr.name.is_empty();
+    let (local, remote) = (local.filter(named), remote.filter(named));
+    if local.is_none() && remote.is_none() {
+        return Err(Cause::MissingAddress);
+    }
+    let inner = connect(UnixNet::Datagram, local, remote, deadline)?;
+    Ok(UnixDatagram::from_inner(inner))
+}
+
+fn connect(
+    net: UnixNet,
+    local: Option<&UnixAddr>,
+    remote: Option<&UnixAddr>,
+    deadline: Option<Instant>,
+) -> Result<Inner, Cause> {
+    let socket = new_socket(net)?;
+    if let Some(local) = local.filter(|local| !local.name.is_empty()) {
+        bind(&socket, local)?;
+    }
+    let Some(remote) = remote else {
+        let local = local_addr(&socket, net)?;
+        return Ok(Inner::new(OwnedFd::from(socket), net, local, None));
+    };
+    let bad = |errno: Errno| Cause::syscall("connect", errno);
+    let target = names::to_kernel(remote).map_err(bad)?;
+    let fd = Fd::from_nonblocking(
+        OwnedFd::from(socket),
+        if net == UnixNet::Stream {
+            Kind::STREAM
+        } else {
+            Kind::DATAGRAM
+        },
+    );
+    if deadline.is_some() {
+        fd.set_deadline(&[Mode::Write], deadline)
+            .map_err(fail::cause)?;
+    }
+    fd.connect(&target).map_err(fail::cause)?;
+    if deadline.is_some() {
+        fd.set_deadline(&[Mode::Write], None).map_err(fail::cause)?;
+    }
+    let (local, peer) = fd
+        .with(|fd| {
+            let peer = match sys::getpeername(fd) {
+                Ok(peer) => names::from_kernel(&peer, net),
+                // It may be gone again already.
+                Err(_) => remote.clone(),
+            };
+            Ok::<_, Cause>((local_addr(fd, net)?, peer))
+        })
+        .map_err(fail::cause)??;
+    Ok(Inner::from_fd(fd, net, local, Some(peer)))
+}
+
+/// A listener on `local`. On `unixgram`, where nothing can be accepted, Go makes one all the same, and
+/// its accepts fail.
+pub(in crate::net) fn listen(
+    net: UnixNet,
+    local: &UnixAddr,
+    backlog: i32,
+) -> Result<UnixListener, Cause> {
+    let socket = new_socket(net)?;
+    bind(&socket, local)?;
+    if net != UnixNet::Datagram {
+        named("listen", socket.listen(backlog))?;
+    }
+    let local = local_addr(&socket, net)?;
+    Ok(UnixListener::new(OwnedFd::from(socket), local, true))
+}
+
+/// A socket of datagrams bound to `local`.
+pub(in crate::net) fn listen_gram(local: &UnixAddr) -> Result<UnixDatagram, Cause> {
+    let net = UnixNet::Datagram;
+    let socket = new_socket(net)?;
+    bind(&socket, local)?;
+    let local = local_addr(&socket, net)?;
+    let inner = Inner::new(OwnedFd::from(socket), net, local, None);
+    Ok(UnixDatagram::from_inner(inner))
+}
+
+/// Both ends of something without names.
+fn pair(net: UnixNet) -> io::Result<(Inner, Inner)> {
+    let fail = |cause| OpError::new("dial", net.as_str(), cause);
+    let made = Socket::pair(Domain::UNIX, kind(net).nonblocking(), None);
+    let (a, b) = named("socketpair", made).map_err(fail)?;
+    let nameless = || UnixAddr::new("@", net);
+    let end = |socket| Inner::new(OwnedFd::from(socket), net, nameless(), Some(nameless()));
+    Ok((end(a), end(b)))
+}
+
+impl UnixConn {
+    /// Connects to the listener called `name` on `unix`: a path, or `@` and an abstract name.
+    ///
+    /// # Errors
+    /// `dial unix /s: connect: no such file or directory`, and the like. When the listener's queue is
+    /// full the kernel does not wait: `.. connect: resource temporarily unavailable`, whose kind is
+    /// `WouldBlock`.
+    pub fn connect(name: impl AsRef<OsStr>) -> io::Result<UnixConn> {
+        let addr = UnixAddr::new(name.as_ref(), UnixNet::Stream);
+        dial(UnixNet::Stream, None, &addr, None)
+            .map_err(|cause| OpError::new("dial", "unix", cause).addr(addr).into())
+    }
+
+    /// Both ends of a connection of bytes.
+    ///
+    /// # Errors
+    /// What `socketpair` says, most often too many open files.
+    pub fn pair() -> io::Result<(UnixConn, UnixConn)> {
+        let (a, b) = pair(UnixNet::Stream)?;
+        Ok((UnixConn::from_inner(a), UnixConn::from_inner(b)))
+    }
+
+    /// Both ends of a connection of packets.
+    ///
+    /// # Errors
+    /// As [`pair`](UnixConn::pair).
+    pub fn packet_pair() -> io::Result<(UnixConn, UnixConn)> {
+        let (a, b) = pair(UnixNet::Packet)?;
+        Ok((UnixConn::from_inner(a), UnixConn::from_inner(b)))
+    }
+}
+
+impl UnixDatagram {
+    /// A socket bound to `name`: a path, or `@` and an abstract name; an empty one lets the kernel make
+    /// up an abstract name.
+    ///
+    /// # Errors
+    /// `listen unixgram /s: bind: address already in use`, and the like.
+    pub fn bind(name: impl AsRef<OsStr>) -> io::Result<UnixDatagram> {
+        let addr = UnixAddr::new(name.as_ref(), UnixNet::Datagram);
+        listen_gram(&addr)
+            .map_err(|cause| OpError::new("listen", "unixgram", cause).addr(addr).into())
+    }
+
+    /// A socket that talks to `name` only, and has no name itself.
+    ///
+    /// # Errors
+    /// `dial unixgram /s: connect: no such file or directory`, and the like.
+    pub fn connect(name: impl AsRef<OsStr>) -> io::Result<UnixDatagram> {
+        let addr = UnixAddr::new(name.as_ref(), UnixNet::Datagram);
+        dial_gram(None, Some(&addr), None)
+            .map_err(|cause| OpError::new("dial", "unixgram", cause).addr(addr).into())
+    }
+
+    /// Two sockets that talk to each other.
+    ///
+    /// # Errors
+    /// What `socketpair` says, most often too many open files.
+    pub fn pair() -> io::Result<(UnixDatagram, UnixDatagram)> {
+        let (a, b) = pair(UnixNet::Datagram)?;
+        Ok((UnixDatagram::from_inner(a), UnixDatagram::from_inner(b)))
+    }
+}
+
+impl UnixListener {
+    /// Listens on `name` on `unix`: a path, or `@` and an abstract name; an empty one lets the kernel
+    /// make up an abstract name. The queue is as long as the machine allows.
+    ///
+    /// # Errors
+    /// `listen unix /s: bind: address already in use`, and the like; also if the file is left over from
+    /// a listener that is gone.
+    pub fn bind(name: impl AsRef<OsStr>) -> io::Result<UnixListener> {
+        let addr = UnixAddr::new(name.as_ref(), UnixNet::Stream);
+        listen(UnixNet::Stream, &addr, socket::backlog())
+            .map_err(|cause| OpError::new("listen", "unix", cause).addr(addr).into())
+    }
+}
