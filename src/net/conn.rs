@@ -118,6 +118,15 @@ pub trait Listener: Any + Send + Sync + fmt::Debug {
     /// [`is_temporary`](super::NetError::is_temporary) is no reason to stop accepting.
     fn accept(&self) -> io::Result<Box<dyn Conn>>;
 
+    /// A connection that is in the queue already, if there is one; never waits.
+    ///
+    /// # Errors
+    /// Those of [`accept`](Listener::accept); `Unsupported` from a listener that has not implemented
+    /// it.
+    fn try_accept(&self) -> io::Result<Option<Box<dyn Conn>>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Closes the listener: accepts that wait fail.
     ///
     /// # Errors

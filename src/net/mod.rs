@@ -10,6 +10,7 @@ mod listen;
 mod lookup;
 mod network;
 mod resolve;
+mod serve;
 mod socket;
 mod sys;
 mod tcp;
@@ -32,6 +33,7 @@ pub use resolve::{
     AddrList, HostQuery, Purpose, Resolution, lookup_host, lookup_port, resolve, resolve_ip_addr,
     resolve_tcp_addr, resolve_udp_addr, resolve_unix_addr,
 };
+pub use serve::{AcceptFailure, Acceptor, Server, ServerHandle, ServerStats, classify, serve};
 pub use tcp::{Incoming, KeepAliveConfig, TcpConn, TcpListener};
 pub use to_addrs::ToSocketAddrs;
 
