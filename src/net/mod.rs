@@ -9,6 +9,7 @@ mod lease;
 mod listen;
 mod lookup;
 mod network;
+mod pipe;
 mod resolve;
 mod serve;
 mod socket;
@@ -29,6 +30,7 @@ pub use error::{
 pub use lease::{LEASE_SIZE, Lease, LeasedReader};
 pub use listen::{ListenConfig, listen, listen_tcp};
 pub use network::{IpVersion, Network};
+pub use pipe::{PipeConn, pipe};
 pub use resolve::{
     AddrList, HostQuery, Purpose, Resolution, lookup_host, lookup_port, resolve, resolve_ip_addr,
     resolve_tcp_addr, resolve_udp_addr, resolve_unix_addr,
