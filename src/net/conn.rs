@@ -2,11 +2,12 @@
 
 #![forbid(unsafe_code)]
 
-use super::Addr;
+use super::{Addr, NetError, error};
 use std::{
     any::Any,
     fmt,
     io::{self, IoSlice, IoSliceMut, Read, Write},
+    mem,
     sync::Arc,
     time::Instant,
 };
@@ -70,6 +71,28 @@ pub trait Conn: Any + Send + Sync + fmt::Debug {
             Some(buf) => self.write_some(buf),
             None => self.write_some(&[]),
         }
+    }
+
+    /// Writes all of several buffers; what is left in `bufs` afterwards did not go out. Networks that
+    /// can do it in one system call do; otherwise each buffer is written by itself.
+    ///
+    /// # Errors
+    /// Those of [`write`](Conn::write); the bytes of all buffers count.
+    fn write_buffers(&self, bufs: &mut &mut [IoSlice<'_>]) -> io::Result<usize> {
+        let mut written = 0;
+        while let Some(chunk) = bufs.first() {
+            match self.write(chunk) {
+                Ok(n) => {
+                    written += n;
+                    *bufs = &mut mem::take(bufs)[1..];
+                }
+                Err(err) => {
+                    IoSlice::advance_slices(bufs, err.bytes());
+                    return Err(error::after(written, err));
+                }
+            }
+        }
+        Ok(written)
     }
 
     /// Closes the connection: what waits on it fails, and so does whatever comes later.
@@ -159,6 +182,10 @@ macro_rules! pointer_conn {
 
             fn write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
                 (**self).write_vectored(bufs)
+            }
+
+            fn write_buffers(&self, bufs: &mut &mut [IoSlice<'_>]) -> io::Result<usize> {
+                (**self).write_buffers(bufs)
             }
 
             fn close(&self) -> io::Result<()> {

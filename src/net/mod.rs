@@ -1,6 +1,7 @@
 //! Networking in Go's words: connections and listeners, addresses, names and errors.
 
 mod addr;
+mod buffers;
 mod conn;
 mod dial;
 mod error;
@@ -21,6 +22,7 @@ pub use addr::{
     Addr, Family, IpEndpoint, IpNet, SocketFamily, TcpAddr, UdpAddr, UnixAddr, UnixNet, ZonedIp,
     join_host_port, parse_cidr, parse_ip, split_host_port,
 };
+pub use buffers::Buffers;
 pub use conn::{Conn, Listener};
 pub use dial::{Dialer, dial, dial_tcp, dial_timeout};
 pub use error::{

@@ -1,6 +1,6 @@
 //! A cause that Go returns without an operation around it, beside a count of bytes.
 
-use super::Cause;
+use super::{Cause, OpError};
 use std::{error, fmt, io};
 
 /// Prints and behaves as its cause alone; it exists so that the count is not lost.
@@ -18,6 +18,24 @@ impl Bare {
         }
         io::Error::new(cause.kind(), Bare { cause, bytes })
     }
+}
+
+/// The error of an operation that had moved `bytes` before the part of it that failed with `err`.
+pub(crate) fn after(bytes: usize, mut err: io::Error) -> io::Error {
+    if bytes == 0 {
+        return err;
+    }
+    if let Some(payload) = err.get_mut() {
+        if let Some(op) = payload.downcast_mut::<OpError>() {
+            op.bytes += bytes;
+            return err;
+        }
+        if let Some(bare) = payload.downcast_mut::<Bare>() {
+            bare.bytes += bytes;
+            return err;
+        }
+    }
+    Bare::error(Cause::from(err), bytes)
 }
 
 impl fmt::Display for Bare {
@@ -45,5 +63,20 @@ mod tests {
         assert_eq!(err.bytes(), 3);
         assert!(matches!(err.net_cause(), Some(Cause::ClosedPipe)));
         assert!(matches!(Cause::from(err), Cause::ClosedPipe));
+    }
+
+    #[test]
+    fn bytes_moved_before_add_up_whatever_the_error() {
+        let op = || io::Error::from(OpError::new("write", "tcp", Cause::Closed).bytes(2));
+        assert_eq!(after(0, op()).bytes(), 2);
+        assert_eq!(after(5, op()).bytes(), 7);
+        assert_eq!(after(5, Bare::error(Cause::ClosedPipe, 1)).bytes(), 6);
+        let foreign = after(5, io::ErrorKind::StorageFull.into());
+        assert_eq!(
+            (foreign.bytes(), foreign.kind()),
+            (5, io::ErrorKind::StorageFull)
+        );
+        let errno = after(5, io::Error::from_raw_os_error(libc::EPIPE));
+        assert_eq!((errno.bytes(), errno.errno()), (5, Some(libc::EPIPE)));
     }
 }

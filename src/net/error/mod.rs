@@ -13,7 +13,7 @@ mod io_error;
 mod op;
 mod sentinel;
 
-pub(crate) use bare::Bare;
+pub(crate) use bare::{Bare, after};
 
 pub use addr::{AddrError, InvalidAddrError, ParseError, UnknownNetworkError};
 pub use cause::Cause;
