@@ -239,6 +239,38 @@ impl PollDesc {
         }
     }
 
+    /// [`PollDesc::wait`] for something that no kernel object announces: nothing is registered, and
+    /// whoever makes it happen calls [`PollDesc::signal`]. The caller has called
+    /// [`PollDesc::prepare`] before it looked whether it must wait at all.
+    ///
+    /// # Errors
+    /// Those of [`PollDesc::wait`].
+    pub fn wait_signal(
+        self: &Arc<Self>,
+        mode: Mode,
+        why: Reason,
+        park: &dyn Park,
+        reactor: &impl Reactor,
+    ) -> Result<(), Error> {
+        loop {
+            park.may_park()?;
+            let ready = self.side(mode).slot.block(park, why, || {
+                self.arm(mode, reactor);
+                self.facts.load(SeqCst) & CLOSING == 0
+            });
+            if ready {
+                return Ok(());
+            }
+            self.check(mode)?;
+        }
+    }
+
+    /// What is waited for in this direction, without a kernel object, may have happened.
+    #[inline]
+    pub fn signal(&self, mode: Mode) {
+        self.side(mode).slot.wake(true);
+    }
+
     /// The facts with which no wait in this direction may begin. An error event that came with the
     /// readiness just consumed is among them: its edge is gone, and no other may come.
     #[inline]

@@ -13,6 +13,7 @@
 //! | [`slot`]         | one waiting place: nil, ready, wait, or who waits             | `rg` and `wg`                |
 //! | [`fd_mutex`]     | the read and write locks and the reference count              | `internal/poll/fd_mutex.go`  |
 //! | [`fd`]           | lock, try, park, retry                                        | `internal/poll/fd_unix.go`   |
+//! | [`signal`]       | waiting, with a deadline, for what no descriptor announces    |                              |
 //! | [`park`]         | how an execution waits                                        | `gopark` and `goready`       |
 //! | [`turns`]        | many at once where no order is kept: datagrams                | (Go serialises them)         |
 //! | [`thread`]       | waiting as a plain thread                                     |                              |
@@ -67,6 +68,8 @@ pub mod prefetch;
 #[cfg(not(loom))]
 mod registration;
 #[cfg(not(loom))]
+pub mod signal;
+#[cfg(not(loom))]
 pub mod sleep;
 #[cfg(not(loom))]
 pub mod sockaddr;
@@ -87,6 +90,8 @@ pub use fd_mutex::FdMutex;
 pub use park::{Park, Reason, Refusal, Waiter};
 #[cfg(not(loom))]
 pub use poller::{Poller, PollerHandle};
+#[cfg(not(loom))]
+pub use signal::Signal;
 pub use slot::Slot;
 #[cfg(not(loom))]
 pub use sockaddr::SockAddr;

@@ -2,11 +2,12 @@
 
 #![forbid(unsafe_code)]
 
-use super::Addr;
+use super::{Addr, NetError, error};
 use std::{
     any::Any,
     fmt,
     io::{self, IoSlice, IoSliceMut, Read, Write},
+    mem,
     sync::Arc,
     time::Instant,
 };
@@ -72,6 +73,28 @@ pub trait Conn: Any + Send + Sync + fmt::Debug {
         }
     }
 
+    /// Writes all of several buffers; what is left in `bufs` afterwards did not go out. Networks that
+    /// can do it in one system call do; otherwise each buffer is written by itself.
+    ///
+    /// # Errors
+    /// Those of [`write`](Conn::write); the bytes of all buffers count.
+    fn write_buffers(&self, bufs: &mut &mut [IoSlice<'_>]) -> io::Result<usize> {
+        let mut written = 0;
+        while let Some(chunk) = bufs.first() {
+            match self.write(chunk) {
+                Ok(n) => {
+                    written += n;
+                    *bufs = &mut mem::take(bufs)[1..];
+                }
+                Err(err) => {
+                    IoSlice::advance_slices(bufs, err.bytes());
+                    return Err(error::after(written, err));
+                }
+            }
+        }
+        Ok(written)
+    }
+
     /// Closes the connection: what waits on it fails, and so does whatever comes later.
     ///
     /// # Errors
@@ -118,6 +141,15 @@ pub trait Listener: Any + Send + Sync + fmt::Debug {
     /// [`is_temporary`](super::NetError::is_temporary) is no reason to stop accepting.
     fn accept(&self) -> io::Result<Box<dyn Conn>>;
 
+    /// A connection that is in the queue already, if there is one; never waits.
+    ///
+    /// # Errors
+    /// Those of [`accept`](Listener::accept); `Unsupported` from a listener that has not implemented
+    /// it.
+    fn try_accept(&self) -> io::Result<Option<Box<dyn Conn>>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Closes the listener: accepts that wait fail.
     ///
     /// # Errors
@@ -150,6 +182,10 @@ macro_rules! pointer_conn {
 
             fn write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
                 (**self).write_vectored(bufs)
+            }
+
+            fn write_buffers(&self, bufs: &mut &mut [IoSlice<'_>]) -> io::Result<usize> {
+                (**self).write_buffers(bufs)
             }
 
             fn close(&self) -> io::Result<()> {

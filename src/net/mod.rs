@@ -1,6 +1,7 @@
 //! Networking in Go's words: connections and listeners, addresses, names and errors.
 
 mod addr;
+mod buffers;
 mod conn;
 mod control;
 mod dial;
@@ -12,7 +13,9 @@ mod lookup;
 mod message;
 mod network;
 mod packet;
+mod pipe;
 mod resolve;
+mod serve;
 mod socket;
 mod sys;
 mod tcp;
@@ -25,6 +28,7 @@ pub use addr::{
     Addr, Family, IpEndpoint, IpNet, SocketFamily, TcpAddr, UdpAddr, UnixAddr, UnixNet, ZonedIp,
     join_host_port, parse_cidr, parse_ip, split_host_port,
 };
+pub use buffers::Buffers;
 pub use conn::{Conn, Listener};
 pub use control::{ControlMessage, ControlMessages};
 pub use dial::{Dialer, dial, dial_tcp, dial_timeout, dial_udp, dial_unix, dial_unixgram};
@@ -39,10 +43,12 @@ pub use listen::{
 };
 pub use network::{IpVersion, Network};
 pub use packet::PacketConn;
+pub use pipe::{PipeConn, pipe};
 pub use resolve::{
     AddrList, HostQuery, Purpose, Resolution, lookup_host, lookup_port, resolve, resolve_ip_addr,
     resolve_tcp_addr, resolve_udp_addr, resolve_unix_addr,
 };
+pub use serve::{AcceptFailure, Acceptor, Server, ServerHandle, ServerStats, classify, serve};
 pub use tcp::{Incoming, KeepAliveConfig, TcpConn, TcpListener};
 pub use to_addrs::ToSocketAddrs;
 pub use udp::{UdpConn, UdpMessage};

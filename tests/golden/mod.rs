@@ -42,6 +42,7 @@ pub fn describe(cause: Cause) -> String {
     for (name, link) in [
         ("net.ErrClosed", "ErrClosed"),
         ("os.ErrDeadlineExceeded", "ErrDeadlineExceeded"),
+        ("io.ErrClosedPipe", "ErrClosedPipe"),
         ("context.Canceled", "net.canceledError"),
         ("context.DeadlineExceeded", "net.timeoutError"),
         ("net.ErrWriteToConnected", "ErrWriteToConnected"),
@@ -105,6 +106,7 @@ fn link(err: &(dyn Error + 'static)) -> String {
     } else if let Some(cause) = err.downcast_ref::<Cause>() {
         match cause {
             Cause::Closed => "ErrClosed".into(),
+            Cause::ClosedPipe => "ErrClosedPipe".into(),
             Cause::Cancelled => "net.canceledError".into(),
             Cause::MissingAddress => "errors.errorString".into(),
             Cause::WriteToConnected => "ErrWriteToConnected".into(),

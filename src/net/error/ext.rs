@@ -1,6 +1,6 @@
 //! Asking a plain `io::Error` what Go's errors answer.
 
-use super::{Cause, Errno, OpError};
+use super::{Bare, Cause, Errno, OpError};
 use std::io;
 
 /// What an [`io::Error`] of this crate knows beyond its kind.
@@ -48,8 +48,11 @@ impl NetError for io::Error {
 
     fn net_cause(&self) -> Option<&Cause> {
         let payload = self.get_ref()?;
-        match payload.downcast_ref::<OpError>() {
-            Some(op) => Some(&op.err),
+        if let Some(op) = payload.downcast_ref::<OpError>() {
+            return Some(&op.err);
+        }
+        match payload.downcast_ref::<Bare>() {
+            Some(bare) => Some(&bare.cause),
             None => payload.downcast_ref(),
         }
     }
@@ -91,6 +94,10 @@ impl NetError for io::Error {
     }
 
     fn bytes(&self) -> usize {
-        self.op_error().map_or(0, |op| op.bytes)
+        let bare = || self.get_ref()?.downcast_ref::<Bare>();
+        match self.op_error() {
+            Some(op) => op.bytes,
+            None => bare().map_or(0, |bare| bare.bytes),
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Our errors inside `std::io::Error`, and back out of it.
 
 use super::{
-    AddrError, Cause, DnsError, Errno, InvalidAddrError, OpError, ParseError, SyscallError,
+    AddrError, Bare, Cause, DnsError, Errno, InvalidAddrError, OpError, ParseError, SyscallError,
     Timeout, UnknownNetworkError,
 };
 use std::{io, sync::Arc};
@@ -66,6 +66,10 @@ impl From<io::Error> for Cause {
         }
         let err = match err.downcast::<OpError>() {
             Ok(op) => return Cause::Op(Box::new(op)),
+            Err(err) => err,
+        };
+        let err = match err.downcast::<Bare>() {
+            Ok(bare) => return bare.cause,
             Err(err) => err,
         };
         match err.downcast::<Cause>() {

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod addr;
+mod bare;
 mod cause;
 mod dns;
 mod errno;
@@ -11,6 +12,8 @@ mod ext;
 mod io_error;
 mod op;
 mod sentinel;
+
+pub(crate) use bare::{Bare, after};
 
 pub use addr::{AddrError, InvalidAddrError, ParseError, UnknownNetworkError};
 pub use cause::Cause;

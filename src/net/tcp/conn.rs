@@ -285,6 +285,10 @@ impl Conn for TcpConn {
         self.write_some_vectored(bufs)
     }
 
+    fn write_buffers(&self, bufs: &mut &mut [IoSlice<'_>]) -> io::Result<usize> {
+        self.write_buffers(bufs)
+    }
+
     fn close(&self) -> io::Result<()> {
         self.close()
     }

@@ -2,7 +2,7 @@
 
 use super::{KeepAliveConfig, TcpConn, inner::Inner, keep_alive::set_nodelay};
 use crate::net::{Addr, Cause, Conn, Listener, OpError, TcpAddr, fail, socket};
-use netpoll::{Error, Fd, Kind, Mode};
+use netpoll::{Error, Fd, Kind, Mode, SockAddr};
 use std::{
     fmt, io,
     net::SocketAddr,
@@ -77,18 +77,20 @@ impl TcpListener {
             .fd
             .accept()
             .map_err(|err| shared.fail("accept", err))?;
-        let Some(peer) = peer.to_ip() else {
-            return Err(shared.fail_for("accept", Cause::NoSuitableAddress));
-        };
-        let peer = socket::canonical(peer);
-        // Bound to one address, a listener gives it to all its connections; else the kernel knows.
-        let local = (shared.missing.is_none() && !shared.local.ip().is_unspecified())
-            .then_some(shared.local);
-        let inner = Inner::new(fd, shared.net, peer, local);
-        if let Some(keep_alive) = &shared.missing {
-            inner.set_defaults(keep_alive);
+        shared.connection(fd, peer)
+    }
+
+    /// The next connection if one is in the queue already; never waits for one.
+    ///
+    /// # Errors
+    /// Those of [`accept`](TcpListener::accept).
+    pub fn try_accept(&self) -> io::Result<Option<(TcpConn, SocketAddr)>> {
+        let shared = &*self.0;
+        match shared.fd.try_accept() {
+            Ok(None) => Ok(None),
+            Ok(Some((fd, peer))) => shared.connection(fd, peer).map(Some),
+            Err(err) => Err(shared.fail("accept", err)),
         }
-        Ok((TcpConn::from_inner(inner), peer))
     }
 
     /// The connections, one after the other, until the listener is closed; then it ends.
@@ -197,6 +199,23 @@ impl TcpListener {
 }
 
 impl Shared {
+    /// Makes a connection of what the kernel has accepted.
+    #[inline]
+    fn connection(&self, fd: OwnedFd, peer: SockAddr) -> io::Result<(TcpConn, SocketAddr)> {
+        let Some(peer) = peer.to_ip() else {
+            return Err(self.fail_for("accept", Cause::NoSuitableAddress));
+        };
+        let peer = socket::canonical(peer);
+        // Bound to one address, a listener gives it to all its connections; else the kernel knows.
+        let local =
+            (self.missing.is_none() && !self.local.ip().is_unspecified()).then_some(self.local);
+        let inner = Inner::new(fd, self.net, peer, local);
+        if let Some(keep_alive) = &self.missing {
+            inner.set_defaults(keep_alive);
+        }
+        Ok((TcpConn::from_inner(inner), peer))
+    }
+
     #[cold]
     fn fail(&self, op: &'static str, err: Error) -> io::Error {
         self.fail_for(op, fail::cause(err))
@@ -230,6 +249,11 @@ impl Listener for TcpListener {
     fn accept(&self) -> io::Result<Box<dyn Conn>> {
         let (conn, _) = self.accept()?;
         Ok(Box::new(conn))
+    }
+
+    fn try_accept(&self) -> io::Result<Option<Box<dyn Conn>>> {
+        let accepted = self.try_accept()?;
+        Ok(accepted.map(|(conn, _)| Box::new(conn) as Box<dyn Conn>))
     }
 
     fn close(&self) -> io::Result<()> {

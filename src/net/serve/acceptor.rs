@@ -1,0 +1,80 @@
+//! What can be served.
+
+use crate::net::{Addr, Conn, Listener, TcpConn, TcpListener};
+use std::{io, sync::Arc};
+
+/// Somewhere connections come from, with their type: what [`Server::serve`](super::Server::serve)
+/// takes. Every listener of this crate is one, and so is a boxed [`Listener`], whose connections are
+/// `dyn Conn`.
+pub trait Acceptor: Send + Sync + 'static {
+    /// What a handler gets by reference.
+    type Conn: Conn + ?Sized;
+
+    /// Waits for the next connection; see [`Listener::accept`].
+    ///
+    /// # Errors
+    /// Those of [`Listener::accept`].
+    fn accept_conn(&self) -> io::Result<Arc<Self::Conn>>;
+
+    /// A connection that waits already, if there is one; see [`Listener::try_accept`].
+    ///
+    /// # Errors
+    /// Those of [`Listener::try_accept`].
+    fn try_accept_conn(&self) -> io::Result<Option<Arc<Self::Conn>>>;
+
+    /// Closes it.
+    ///
+    /// # Errors
+    /// Those of [`Listener::close`].
+    fn close_listener(&self) -> io::Result<()>;
+
+    /// The address it listens on.
+    fn listens_on(&self) -> Addr;
+}
+
+impl Acceptor for TcpListener {
+    type Conn = TcpConn;
+
+    fn accept_conn(&self) -> io::Result<Arc<TcpConn>> {
+        Ok(Arc::new(self.accept()?.0))
+    }
+
+    fn try_accept_conn(&self) -> io::Result<Option<Arc<TcpConn>>> {
+        Ok(self.try_accept()?.map(|(conn, _)| Arc::new(conn)))
+    }
+
+    fn close_listener(&self) -> io::Result<()> {
+        self.close()
+    }
+
+    fn listens_on(&self) -> Addr {
+        self.addr()
+    }
+}
+
+/// Pointers to listeners of any network.
+macro_rules! dyn_acceptor {
+    ($($pointer:ident),*) => {
+        $(impl Acceptor for $pointer<dyn Listener> {
+            type Conn = dyn Conn;
+
+            fn accept_conn(&self) -> io::Result<Arc<dyn Conn>> {
+                Ok(self.accept()?.into())
+            }
+
+            fn try_accept_conn(&self) -> io::Result<Option<Arc<dyn Conn>>> {
+                Ok(self.try_accept()?.map(Arc::from))
+            }
+
+            fn close_listener(&self) -> io::Result<()> {
+                self.close()
+            }
+
+            fn listens_on(&self) -> Addr {
+                self.addr()
+            }
+        })*
+    };
+}
+
+dyn_acceptor!(Box, Arc);

@@ -1,0 +1,98 @@
+//! Runs the body of a test in every way in which an execution can wait: on plain threads, and in
+//! tasks of one, two and four workers.
+
+#![allow(dead_code, reason = "no test uses all of it")]
+
+use gopark::{Handle, Runtime};
+use std::{
+    io::{self, Write},
+    process,
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How long one run of a body may take before it counts as stuck.
+const STUCK: Duration = Duration::from_secs(60);
+
+/// Runs `body` in each way.
+pub fn in_every_way(body: fn()) {
+    watched("on plain threads", body);
+    for workers in [1, 2, 4] {
+        watched(&format!("in tasks of {workers} workers"), || {
+            let runtime = Runtime::builder().workers(workers).build().unwrap();
+            runtime.run(body);
+            let report = runtime.shutdown_timeout(Duration::from_secs(20));
+            assert!(report.is_clean(), "{report}");
+        });
+    }
+}
+
+/// Runs `body`; ends the process if it gets stuck, since nothing else could say where.
+pub fn watched(how: &str, body: impl FnOnce()) {
+    let name = thread::current().name().unwrap_or_default().to_owned();
+    let how = how.to_owned();
+    let (done, watch) = mpsc::channel::<()>();
+    let guard = thread::spawn(move || {
+        if watch.recv_timeout(STUCK) == Err(mpsc::RecvTimeoutError::Timeout) {
+            let _ = writeln!(io::stderr(), "{name} is stuck {how}");
+            process::abort();
+        }
+    });
+    body();
+    drop(done);
+    guard.join().unwrap();
+}
+
+/// Something that runs at the same time.
+#[derive(Debug)]
+pub enum Going<T> {
+    Task(gopark::JoinHandle<T>),
+    Thread(thread::JoinHandle<T>),
+}
+
+/// Runs `f` at the same time: in a task where the caller is one, else on a thread.
+pub fn go<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> Going<T> {
+    match Handle::current() {
+        Some(_) => Going::Task(gopark::spawn(f)),
+        None => Going::Thread(thread::spawn(f)),
+    }
+}
+
+impl<T> Going<T> {
+    /// Its result, once it has ended.
+    pub fn join(self) -> T {
+        match self {
+            Going::Task(task) => task.join().unwrap(),
+            Going::Thread(thread) => thread.join().unwrap(),
+        }
+    }
+
+    pub fn is_finished(&self) -> bool {
+        match self {
+            Going::Task(task) => task.is_finished(),
+            Going::Thread(thread) => thread.is_finished(),
+        }
+    }
+
+    /// Whether it stays blocked for a while.
+    pub fn is_pending(&self) -> bool {
+        let end = Instant::now() + Duration::from_millis(60);
+        while Instant::now() < end {
+            if self.is_finished() {
+                return false;
+            }
+            gopark::sleep(Duration::from_millis(2));
+        }
+        true
+    }
+}
+
+/// Waits until `condition` holds.
+pub fn until(what: &str, condition: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(30);
+    while !condition() {
+        assert!(Instant::now() < end, "{what}: not within 30 s");
+        gopark::sleep(Duration::from_millis(1));
+    }
+}
