@@ -42,6 +42,15 @@ pub(crate) fn set(counter: &AtomicU64, to: u64) {
 
 /// What one worker has done, or all of them together.
 ///
+/// ```
+/// let runtime = gopark::Runtime::builder().workers(1).build()?;
+/// runtime.run(|| gopark::yield_now());
+/// let worker = &runtime.metrics().workers[0];
+/// assert_eq!((worker.started, worker.yields), (1, 1));
+/// assert_eq!(worker.parked_for(gopark::Reason::Sleep), 0);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
 /// Numbers that end in a plural verb count from the start; the others say how it is now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -178,6 +187,15 @@ impl WorkerMetrics {
 }
 
 /// A snapshot of a runtime. See [`crate::Runtime::metrics`].
+///
+/// ```
+/// let runtime = gopark::Runtime::builder().workers(2).build()?;
+/// runtime.run(|| gopark::spawn(|| ()).join().unwrap());
+/// let metrics = runtime.metrics();
+/// assert_eq!((metrics.workers.len(), metrics.total.started), (2, 2));
+/// assert_eq!((metrics.total.spawned, metrics.spawned_outside), (1, 1));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Metrics {

@@ -4,16 +4,27 @@
 //! share in one cache, and wakes nobody. "Busier" counts live tasks, which for a server are its
 //! connections; the watchdog's word that a worker is held by a task counts more. A started task
 //! never moves, so this is the only chance to spread the load, apart from idle workers, which take
-//! unstarted tasks from whoever has two or more.
+//! unstarted tasks from others.
+//!
+//! An idle worker is not always the right place: one whose thousand connections are quiet would take
+//! every new one, too. So a worker takes what makes it as busy as the one it takes from, no more, and
+//! leaves the rest a moment ([`PATIENCE`]) to be started where it is; after that it takes a few at a
+//! time. From a worker that is held by a task it takes freely.
 
 use super::metrics::add;
 use super::worker::{Worker, WorkerShared};
 use crate::task::header::Header;
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 /// A difference of so many tasks is never "clearly busier".
 const SLACK: u64 = 2;
+/// How long an idle worker leaves unstarted tasks to a less busy one.
+pub(super) const PATIENCE: Duration = Duration::from_micros(250);
+
+/// How many it takes after that.
+pub(super) const FEW: usize = 8;
 
 impl Worker {
     /// Queues a task that a task of this worker has just spawned.
@@ -43,12 +54,35 @@ impl Worker {
         let workers = &self.runtime.workers;
         let n = workers.len();
         let me = self.shared.index;
-        let mine = self.shared.load();
+        // What is in the common queue came from workers whose own is full, such as this one.
+        let mine = self.shared.load() + self.runtime.injected() as u64;
         if mine <= SLACK {
             return None;
         }
         let other = &workers[(me + 1 + (mine as usize % (n - 1))) % n];
         let theirs = other.load();
         (!other.held.load(Relaxed) && theirs + theirs / 8 + SLACK < mine).then_some(other)
+    }
+
+    /// How many unstarted tasks of `victim` this worker may take.
+    pub(super) fn share_of(&self, victim: &WorkerShared) -> usize {
+        if victim.held.load(Relaxed) {
+            return usize::MAX;
+        }
+        let more = victim.load().saturating_sub(self.shared.load());
+        more.div_ceil(2) as usize
+    }
+
+    /// How many tasks of the common queue this worker may take: what it lacks of an equal part of all
+    /// that there is to do.
+    pub(super) fn share_of_common(&self) -> usize {
+        let workers = &self.runtime.workers;
+        let (mut total, mut open) = (self.runtime.injected() as u64, 0);
+        for worker in workers.iter().filter(|w| !w.held.load(Relaxed)) {
+            total += worker.load();
+            open += 1;
+        }
+        let fair = total.div_ceil(open.max(1));
+        fair.saturating_sub(self.shared.load()) as usize
     }
 }

@@ -89,19 +89,20 @@ impl<T> Ring<T> {
         }
     }
 
-    /// Appends the older half, at least one if there is any, to `into`. Anybody's.
-    pub(crate) fn steal(&self, into: &mut Vec<NonNull<T>>) -> usize {
+    /// Appends the older half, at least one if there is any, but not more than `most`, to `into`.
+    /// Anybody's.
+    pub(crate) fn steal(&self, most: usize, into: &mut Vec<NonNull<T>>) -> usize {
         loop {
             let head = self.head.load(Ordering::Acquire);
             let tail = self.tail.load(Ordering::Acquire);
             let there = tail.wrapping_sub(head);
-            if there == 0 {
+            if there == 0 || most == 0 {
                 return 0;
             }
             if there as usize > PLACES {
                 continue; // head moved between the two reads
             }
-            let n = there - there / 2;
+            let n = (there - there / 2).min(u32::try_from(most).unwrap_or(u32::MAX));
             let before = into.len();
             for i in 0..n {
                 let item = self.place(head.wrapping_add(i)).load(Ordering::Relaxed);
@@ -152,7 +153,7 @@ mod models {
                     let ring = ring.clone();
                     loom::thread::spawn(move || {
                         let mut mine = Vec::new();
-                        let n = ring.steal(&mut mine);
+                        let n = ring.steal(usize::MAX, &mut mine);
                         assert_eq!(n, mine.len());
                         numbers(mine)
                     })

@@ -56,17 +56,22 @@ impl Shared {
     }
 
     pub(crate) fn injector_is_empty(&self) -> bool {
-        self.injected.load(Ordering::Acquire) == 0
+        self.injected() == 0
     }
 
-    /// Takes a fair share of the common queue.
-    pub(crate) fn take_injected(&self, into: &mut Vec<NonNull<Header>>) -> bool {
-        if self.injector_is_empty() {
+    /// How many tasks are in the common queue.
+    #[inline]
+    pub(crate) fn injected(&self) -> usize {
+        self.injected.load(Ordering::Acquire)
+    }
+
+    /// Takes tasks from the common queue, `most` of them or as many as half a ring holds.
+    pub(crate) fn take_injected(&self, most: usize, into: &mut Vec<NonNull<Header>>) -> bool {
+        if self.injector_is_empty() || most == 0 {
             return false;
         }
         let mut queue = self.injector.lock();
-        let share = (queue.len() / self.workers.len() + 1).min(super::ring::PLACES / 2);
-        let n = share.min(queue.len());
+        let n = most.min(super::ring::PLACES / 2).min(queue.len());
         into.extend(queue.drain(..n).map(|task| task.0));
         self.injected.fetch_sub(n, Ordering::Release);
         n > 0
@@ -325,6 +330,13 @@ impl Builder {
 
 /// Workers, their tasks, and everything that belongs to them.
 ///
+/// ```
+/// let runtime = gopark::Runtime::new()?;
+/// let task = runtime.handle().spawn(|| 20);
+/// assert_eq!(runtime.run(|| 1) + task.join().unwrap(), 21);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
 /// Several can live in one process. Dropping one ends its tasks (every blocked call returns an
 /// error) and its threads, waiting up to five seconds; [`Runtime::shutdown_timeout`] lets you choose
 /// and tells what did not end.
@@ -333,7 +345,16 @@ pub struct Runtime {
     shared: Arc<Shared>,
 }
 
-/// A way to spawn into a runtime from any thread. Cheap to clone; does not keep the runtime running.
+/// A way to spawn into a runtime from any thread. Cheap to clone; does not keep the runtime running:
+/// spawning into one that has ended panics, or fails with [`task::Builder::spawn_in`].
+///
+/// ```
+/// let runtime = gopark::Runtime::new()?;
+/// let handle = runtime.handle();
+/// let thread = std::thread::spawn(move || handle.spawn(|| 1).join().unwrap());
+/// assert_eq!(thread.join().unwrap(), 1);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Handle {
     pub(crate) shared: Arc<Shared>,
@@ -354,7 +375,14 @@ impl Runtime {
     }
 
     /// Runs `main` as a task and waits for it. Other tasks go on after it, until the runtime is
-    /// dropped.
+    /// dropped. A task may call it, too; one of this runtime that unwinds runs `main` in place.
+    ///
+    /// ```
+    /// let runtime = gopark::Runtime::new()?;
+    /// let text = String::from("borrowed");
+    /// assert_eq!(runtime.run(|| text.len()), 8);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Panics
     /// With the panic of `main`.
@@ -443,7 +471,7 @@ impl Handle {
     /// Spawns a task from wherever the caller is. See [`crate::spawn`].
     ///
     /// # Panics
-    /// If there is no memory for a stack.
+    /// If there is no memory for a stack, or the runtime has ended or is about to.
     #[track_caller]
     pub fn spawn<F, T>(&self, f: F) -> JoinHandle<T>
     where

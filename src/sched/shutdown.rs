@@ -43,6 +43,17 @@ struct Books {
 }
 
 /// What a shutdown could not end.
+///
+/// ```
+/// use std::time::Duration;
+/// let runtime = gopark::Runtime::new()?;
+/// let deaf = gopark::task::Builder::new().name("deaf");
+/// drop(deaf.spawn_in(&runtime.handle(), || loop { gopark::park() })?);
+/// let report = runtime.shutdown_timeout(Duration::from_secs(1));
+/// assert!(!report.is_clean());
+/// assert!(report.leaked[0].starts_with("deaf"), "{report}");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShutdownReport {
@@ -254,7 +265,7 @@ impl Worker {
         while let Some(task) = self.shared.unstarted.pop() {
             lost.push(task);
         }
-        while self.runtime.take_injected(&mut lost) {}
+        while self.runtime.take_injected(usize::MAX, &mut lost) {}
         // SAFETY: this is the owner's thread, and it takes nothing more.
         unsafe {
             self.shared.inbox.close(|task| {

@@ -21,6 +21,22 @@ use std::time::{Duration, Instant};
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// A task that holds its worker.
+///
+/// ```
+/// use std::sync::{Arc, Mutex};
+/// use std::time::Duration;
+/// let hogs = Arc::new(Mutex::new(Vec::new()));
+/// let seen = hogs.clone();
+/// let runtime = gopark::Runtime::builder()
+///     .hog_threshold(Duration::from_millis(1))
+///     .on_hog(move |hog| seen.lock().unwrap().push(*hog))
+///     .build()?;
+/// runtime.run(|| std::thread::sleep(Duration::from_millis(100)));
+/// for hog in hogs.lock().unwrap().iter() {
+///     println!("{hog}");
+/// }
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Hog {

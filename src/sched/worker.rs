@@ -19,6 +19,7 @@
 
 use super::inbox::Inbox;
 use super::metrics::{Counts, add, set};
+use super::placement::{FEW, PATIENCE};
 use super::ring::{PLACES, Ring};
 use super::runtime::Shared;
 use crate::stack::{Pool, overflow};
@@ -76,6 +77,17 @@ pub(crate) struct WorkerShared {
     pub(crate) held: AtomicBool,
 }
 
+/// How an idle worker treats the unstarted tasks of one that has less to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Patience {
+    /// It leaves them alone.
+    Fresh,
+    /// It has left some alone, and must look again after a moment.
+    Asked,
+    /// It has waited that moment: it takes them.
+    Spent,
+}
+
 /// The part of a worker that only its thread uses.
 #[derive(Debug)]
 pub(crate) struct Worker {
@@ -99,6 +111,7 @@ pub(crate) struct Worker {
     turn: Cell<u32>,
     ids: Cell<[u64; 2]>,
     stolen: RefCell<Vec<NonNull<Header>>>,
+    patience: Cell<Patience>,
     switches_at_trim: Cell<u64>,
 }
 
@@ -197,6 +210,7 @@ impl Worker {
             turn: Cell::new(0),
             ids: Cell::new([0, 0]),
             stolen: RefCell::default(),
+            patience: Cell::new(Patience::Fresh),
             switches_at_trim: Cell::new(0),
         }
     }
@@ -368,7 +382,11 @@ impl Worker {
         } else {
             None
         };
-        if self.runtime.workers.len() > 1 {
+        if self.patience.get() == Patience::Asked {
+            // Nobody need call it meanwhile: it looks again soon.
+            self.poll(Some(PATIENCE));
+            self.patience.set(Patience::Spent);
+        } else if self.runtime.workers.len() > 1 {
             let (idlers, me) = (&self.runtime.idlers, self.shared.index);
             idlers.rest(me);
             // Whoever offered work before it could see that we are idle has not called us.
@@ -448,7 +466,8 @@ impl Worker {
             return;
         }
         let mut taken = self.stolen.borrow_mut();
-        self.runtime.take_injected(&mut taken);
+        let share = self.share_of_common().max(1);
+        self.runtime.take_injected(share, &mut taken);
         for task in taken.drain(..) {
             self.enqueue_unstarted(task);
         }
@@ -456,19 +475,28 @@ impl Worker {
 
     /// Takes unstarted tasks from the common queue or from another worker.
     fn steal(&self) -> bool {
-        if self.runtime.workers.len() == 1 && self.runtime.injector_is_empty() {
+        let workers = &self.runtime.workers;
+        if workers.len() == 1 && self.runtime.injector_is_empty() {
             return false;
         }
+        let waited = self.patience.replace(Patience::Fresh) == Patience::Spent;
+        let least = if waited { FEW } else { 0 };
         let mut stolen = self.stolen.borrow_mut();
-        if !self.runtime.take_injected(&mut stolen) {
-            let workers = &self.runtime.workers;
-            let me = self.shared.index;
-            for i in 1..workers.len() {
-                let victim = &workers[(me + i) % workers.len()];
-                if victim.unstarted.steal(&mut stolen) > 0 {
-                    break;
-                }
+        if !self.runtime.injector_is_empty() {
+            let share = self.share_of_common().max(least);
+            self.runtime.take_injected(share, &mut stolen);
+        }
+        let me = self.shared.index;
+        let others = (1..workers.len()).map(|i| &workers[(me + i) % workers.len()]);
+        for victim in others.filter(|victim| victim.unstarted.len() > 0) {
+            if !stolen.is_empty() {
+                break;
             }
+            let share = self.share_of(victim).max(least);
+            victim.unstarted.steal(share, &mut stolen);
+        }
+        if stolen.is_empty() && self.runtime.has_unstarted() {
+            self.patience.set(Patience::Asked);
         }
         if stolen.is_empty() {
             return false;

@@ -18,6 +18,17 @@ use std::sync::Arc;
 ///     assert_eq!(*bad.join().unwrap_err().downcast_ref::<&str>().unwrap(), "oh");
 /// });
 /// ```
+/// It may go to another thread only if the result may:
+///
+/// ```compile_fail
+/// gopark::run(|| {
+///     let local = gopark::spawn_local(|| std::rc::Rc::new(1));
+///     gopark::spawn(move || drop(local.join()));
+/// });
+/// ```
+///
+/// It outlives its runtime: what a task has left is still there. Of a task that its runtime had to
+/// give up, `join` says so.
 #[must_use = "a handle that is dropped lets its task go on by itself; say so with `drop`"]
 pub struct JoinHandle<T> {
     task: NonNull<Header>,
@@ -60,6 +71,12 @@ impl<T> JoinHandle<T> {
 
     /// Waits until the task has ended and returns its result, or the payload of its panic.
     ///
+    /// The end of a runtime does not cut it short, because it ends the joined task, too.
+    ///
+    /// ```
+    /// gopark::run(|| assert_eq!(gopark::spawn(|| 6 * 7).join().unwrap(), 42));
+    /// ```
+    ///
     /// # Errors
     /// The payload of the task's panic. Also, with a text as payload: the runtime was shut down and
     /// the task did not end in time; or the caller unwinds from a panic of its own, in which case
@@ -92,17 +109,42 @@ impl<T> JoinHandle<T> {
         result
     }
 
-    /// Has the task ended?
+    /// Has the task ended? A `join` then returns at once.
+    ///
+    /// ```
+    /// gopark::run(|| {
+    ///     let task = gopark::spawn(|| ());
+    ///     while !task.is_finished() {
+    ///         gopark::yield_now();
+    ///     }
+    /// });
+    /// ```
     pub fn is_finished(&self) -> bool {
         self.header().is_done()
     }
 
     /// The task, as others see it: to unpark it, for its name.
+    ///
+    /// ```
+    /// gopark::run(|| {
+    ///     let parked = gopark::spawn(gopark::park);
+    ///     parked.task().unpark();
+    ///     parked.join().unwrap();
+    /// });
+    /// ```
     pub fn task(&self) -> super::Task {
         super::Task::of(self.header())
     }
 
-    /// The task's number.
+    /// The task's number, unlike any other's in this process.
+    ///
+    /// ```
+    /// gopark::run(|| {
+    ///     let task = gopark::spawn(|| gopark::task::current().id());
+    ///     let id = task.id();
+    ///     assert_eq!(id, task.join().unwrap());
+    /// });
+    /// ```
     pub fn id(&self) -> u64 {
         self.header().attributes.id
     }

@@ -25,6 +25,19 @@ thread_local! {
 }
 
 /// A key with a value for each task; made by [`task_local!`](crate::task_local).
+///
+/// ```
+/// gopark::task_local! {
+///     static DEPTH: std::cell::Cell<u32> = std::cell::Cell::new(0);
+/// }
+/// gopark::run(|| {
+///     DEPTH.with(|depth| {
+///         depth.set(1);
+///         gopark::yield_now(); // the value stays this task's
+///         assert_eq!(depth.get(), 1);
+///     });
+/// });
+/// ```
 pub struct TaskLocal<T: 'static> {
     init: fn() -> T,
 }

@@ -331,6 +331,13 @@ pub fn sleep(duration: Duration) {
 }
 
 /// Waits until `moment`. See [`sleep`].
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// let end = Instant::now() + Duration::from_millis(1);
+/// gopark::run(|| gopark::sleep_until(end));
+/// assert!(Instant::now() >= end);
+/// ```
 pub fn sleep_until(moment: Instant) {
     sleep_to(netpoll::clock::of(moment));
 }

@@ -19,6 +19,18 @@ struct Data {
 }
 
 /// The scope that [`scope`] hands to its closure.
+///
+/// ```
+/// gopark::run(|| {
+///     let mut halves = [1, 2, 3, 4];
+///     gopark::scope(|s| {
+///         for half in halves.chunks_mut(2) {
+///             drop(s.spawn(|| half.reverse()));
+///         }
+///     });
+///     assert_eq!(halves, [2, 1, 4, 3]);
+/// });
+/// ```
 pub struct Scope<'scope, 'env: 'scope> {
     data: Arc<Data>,
     /// Invariant, as in the standard library: a scope must not be shortened.
@@ -43,7 +55,18 @@ impl Data {
     }
 }
 
-/// The handle of a task in a scope.
+/// The handle of a task in a scope. Dropping it lets the task go on until the scope's end.
+///
+/// ```
+/// gopark::run(|| {
+///     let text = String::from("shared");
+///     let n = gopark::scope(|s| {
+///         let task = s.spawn(|| text.len());
+///         task.join().unwrap()
+///     });
+///     assert_eq!(n, 6);
+/// });
+/// ```
 #[must_use = "a handle that is dropped lets its task go on until the scope's end; say so with `drop`"]
 pub struct ScopedJoinHandle<'scope, T> {
     /// None if the task ran in place.
@@ -102,6 +125,15 @@ impl<T> Drop for Packet<T> {
 ///     s.spawn(|| &local)
 /// });
 /// ```
+///
+/// A task must not keep what belongs to another one, nor give its handle away:
+///
+/// ```compile_fail
+/// let mut kept = None;
+/// gopark::scope(|s| kept = Some(s.spawn(|| 1)));
+/// ```
+///
+/// The end of the runtime does not cut it short: it ends the tasks.
 ///
 /// # Panics
 /// With the panic of `f`, after all tasks have ended; or if a task that was not joined panicked.

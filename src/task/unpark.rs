@@ -81,6 +81,12 @@ impl Task {
 }
 
 /// The calling task, or the calling plain thread.
+///
+/// ```
+/// let me = gopark::task::current();
+/// std::thread::spawn(move || me.unpark());
+/// gopark::park(); // a plain thread parks, too
+/// ```
 pub fn current() -> Task {
     match worker::current().and_then(|w| w.running()) {
         Some(task) => Task::of(task),
@@ -99,7 +105,15 @@ pub fn current() -> Task {
 }
 
 /// Waits until somebody calls [`Task::unpark`] for the caller; at once if somebody has since the
-/// last `park`. It may also return without that, so look at what you wait for.
+/// last `park`. It may also return without that, so look at what you wait for: while the runtime shuts
+/// down, or the task unwinds, it returns at once.
+///
+/// ```
+/// gopark::run(|| {
+///     gopark::task::current().unpark();
+///     gopark::park(); // returns at once
+/// });
+/// ```
 pub fn park() {
     let me = current();
     netpoll::park::with_current(|park| {
