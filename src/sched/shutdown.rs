@@ -261,7 +261,7 @@ impl Worker {
     fn abandon(&self) {
         let mut lost: Vec<NonNull<Header>> = Vec::new();
         self.for_each_task(|task| lost.push(task));
-        lost.extend(self.pinned_unstarted());
+        lost.extend(self.unstarted_among_ready());
         while let Some(task) = self.shared.unstarted.pop() {
             lost.push(task);
         }

@@ -511,8 +511,10 @@ impl Worker {
 
     /// Puts an unstarted task where this worker, or an idle one, will find it.
     pub(crate) fn enqueue_unstarted(&self, task: NonNull<Header>) {
+        // Without other workers there is nobody to share with, and no need for the ring's atomics.
+        let alone = self.runtime.workers.len() == 1;
         // SAFETY: a task in hand is alive.
-        if unsafe { task.as_ref() }.attributes.pinned {
+        if alone || unsafe { task.as_ref() }.attributes.pinned {
             self.make_ready(task);
         } else if let Err(task) = self.shared.unstarted.push(task) {
             self.runtime.inject(task);
@@ -543,8 +545,9 @@ impl Worker {
         self.current.get().map(|task| unsafe { task.as_ref() })
     }
 
-    /// Tasks that may not leave this worker and have not started.
-    pub(crate) fn pinned_unstarted(&self) -> Vec<NonNull<Header>> {
+    /// Tasks in the queue of the ready that have not started: they may not leave this worker, or there
+    /// is no other.
+    pub(crate) fn unstarted_among_ready(&self) -> Vec<NonNull<Header>> {
         let ready = self.ready.borrow();
         // SAFETY: a task in a queue is alive.
         let unstarted = |task: &&NonNull<Header>| !unsafe { task.as_ref() }.started.get();

@@ -67,17 +67,20 @@ impl Task {
 impl Task {
     /// What others hold on to, of the task with this header.
     pub(super) fn of(header: &Header) -> Task {
-        let attributes = &header.attributes;
-        let make = || {
-            let name = attributes.name.clone();
-            Arc::new(Unparker {
-                slot: Slot::new(),
-                id: attributes.id,
-                name,
-            })
-        };
-        Task(header.unparker.get_or_init(make).clone())
+        Task(unparker(header).clone())
     }
+}
+
+fn unparker(header: &Header) -> &Arc<Unparker> {
+    let attributes = &header.attributes;
+    header.unparker.get_or_init(|| {
+        let name = attributes.name.clone();
+        Arc::new(Unparker {
+            slot: Slot::new(),
+            id: attributes.id,
+            name,
+        })
+    })
 }
 
 /// The calling task, or the calling plain thread.
@@ -115,12 +118,18 @@ pub fn current() -> Task {
 /// });
 /// ```
 pub fn park() {
-    let me = current();
+    match worker::current().and_then(|w| w.running()) {
+        // The header, and so the slot, stays for as long as the task runs: no need to hold on to it.
+        Some(task) => park_in(&unparker(task).slot),
+        None => park_in(&current().0.slot),
+    }
+}
+
+fn park_in(slot: &Slot) {
     netpoll::park::with_current(|park| {
         // While the runtime shuts down, or the task unwinds, parking returns at once.
         if park.may_park().is_ok() {
-            me.0.slot
-                .block(park, Reason::Park, || park.may_park().is_ok());
+            slot.block(park, Reason::Park, || park.may_park().is_ok());
         }
     });
 }
