@@ -279,20 +279,29 @@ noise of the run. A slice whose neighbours differ by more than 15 % is dropped a
 and 'wins' stand where a median differs from 1.00 by more than that noise and by more than its own
 uncertainty (1.58 x IQR / sqrt of the slices); else the row says 'even'.
 
-The load is a closed loop (see `gopark load --help`).
+The load is a closed loop (see `gopark load --help`), except in 'uneven': there each connection
+sends at its own pace, and a request that has to wait for the last answer is timed from when it
+should have been sent. 'idle' and 'uneven' have their own tables; uneven uses all cores, with two
+workers or more.
+
+A server that cannot run here is left out, and the report says why: may, monoio and smol have to
+be compiled in (cargo build --release --features peers), the Go servers are built when `go` is on
+PATH or GOPARK_GO names one.
 
 Examples:
   gopark bench echo                                     64 bytes at 1, 50 and 1,000 connections
   gopark bench echo --conns 50 --rounds 40 --json run.json
-  gopark bench http --servers gopark,tokio-mt
+  gopark bench http idle --servers gopark,tokio-mt,go
+  gopark bench all --html report.html --markdown benchmarks.md
+  gopark bench echo --conns 50 --baseline run.json      what has changed since
 
 The servers can be run by hand: see `gopark peer --help` and `gopark serve --help`.")]
 pub struct BenchArgs {
-    /// What to load the servers with
+    /// What to measure: one or more of these, or 'all'
     #[arg(value_name = "WORKLOAD", default_value = "echo", value_parser = workloads())]
-    pub workload: String,
-    /// Connections, each number one table
-    #[arg(long, short, value_name = "N,...", default_value = "1,50,1000")]
+    pub workloads: Vec<String>,
+    /// Connections, each number one table; every workload has its own idea of that
+    #[arg(long, short, value_name = "N,...")]
     #[arg(value_delimiter = ',', value_parser = units::count)]
     pub conns: Vec<usize>,
     /// Bytes in an echo request
@@ -309,26 +318,42 @@ pub struct BenchArgs {
     #[arg(long, value_name = "NAME,...", value_delimiter = ',', value_parser = servers())]
     pub servers: Vec<String>,
     /// Core of the servers; the first one this process may use if not given
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", conflicts_with = "all_cores")]
     pub server_core: Option<usize>,
     /// Core of the generator; the next one if not given
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", conflicts_with = "all_cores")]
     pub generator_core: Option<usize>,
+    /// As many workers as cores: half of them for the servers and half for the generator, or all
+    /// for both where there are fewer than four
+    #[arg(long)]
+    pub all_cores: bool,
     /// Do not count system calls
     #[arg(long)]
     pub no_syscalls: bool,
     /// Write everything measured to a file, as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Write a report with plots, as one HTML page
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Write a report in Markdown
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Option<PathBuf>,
+    /// Compare with an earlier run, written with --json
+    #[arg(long, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
+    /// Measure nothing; make the reports from a run written with --json
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "servers", "conns"])]
+    pub from: Option<PathBuf>,
     /// No progress on standard error
     #[arg(long, short)]
     pub quiet: bool,
 }
 
 fn workloads() -> PossibleValuesParser {
-    WORKLOADS
-        .map(|workload| PossibleValue::new(workload.name).help(workload.about))
-        .into()
+    let all = PossibleValue::new("all").help("every one of them");
+    let each = WORKLOADS.map(|workload| PossibleValue::new(workload.name).help(workload.about));
+    each.into_iter().chain([all]).collect::<Vec<_>>().into()
 }
 
 fn servers() -> PossibleValuesParser {

@@ -79,7 +79,7 @@ fn every_wrong_argument_is_told_in_one_line() {
         ),
         (
             &["bench", "nonsense"],
-            "invalid value 'nonsense' for '[WORKLOAD]'; [possible values: echo,",
+            "invalid value 'nonsense' for '[WORKLOAD]...'; [possible values: echo,",
         ),
         (
             &["bench", "--servers", "nginx"],

@@ -1,11 +1,117 @@
 //! A comparison, small enough to run anywhere.
 
+use std::path::PathBuf;
 use std::process::Command;
+
+/// Whether there are two cores, without which nothing can be compared.
+fn two_cores() -> bool {
+    let one = std::thread::available_parallelism().is_ok_and(|cores| cores.get() < 2);
+    if one {
+        eprintln!("skipped: a comparison needs two cores");
+    }
+    !one
+}
+
+/// A file that goes with the test.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Scratch {
+        Scratch(std::env::temp_dir().join(format!("gopark-test-{}-{name}", std::process::id())))
+    }
+
+    fn read(&self) -> String {
+        std::fs::read_to_string(&self.0).unwrap()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // Not there if the test failed before it was written.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn every_workload_ends_with_tables_and_reports_that_can_be_read_again() {
+    if !two_cores() {
+        return;
+    }
+    let (json, html, markdown) = (
+        Scratch::new("all.json"),
+        Scratch::new("all.html"),
+        Scratch::new("all.md"),
+    );
+    let gopark = |arguments: &[&str], files: &[(&str, &Scratch)]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gopark"));
+        command.arg("bench").args(arguments).arg("--quiet");
+        for (option, file) in files {
+            command.arg(option).arg(&file.0);
+        }
+        let output = command.output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{error}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let brief = [
+        "all",
+        "--conns",
+        "20",
+        "--rounds",
+        "1",
+        "--slice",
+        "20",
+        "--no-syscalls",
+        "--servers",
+        "gopark,gopark-blocking,tokio-ct,may",
+    ];
+    let said = gopark(&brief, &[("--json", &json), ("--html", &html)]);
+    let run: serde_json::Value = serde_json::from_str(&json.read()).unwrap();
+    for table in run["tables"].as_array().unwrap() {
+        for server in table["servers"].as_array().unwrap() {
+            let what = (&table["workload"], &server["name"]);
+            assert_eq!(server["errors"], 0, "{what:?}");
+            assert!(
+                server["requests_per_second"].as_f64() > Some(0.0),
+                "{what:?}"
+            );
+        }
+    }
+    assert_eq!(run["tables"].as_array().unwrap().len(), 8);
+    for server in run["idle"][0].as_array().unwrap() {
+        assert_eq!(server["errors"], 0, "{server}");
+    }
+    let uneven = run["uneven"][0].as_array().unwrap();
+    assert!(
+        uneven
+            .iter()
+            .any(|server| server["name"] == "gopark-blocking")
+    );
+    for server in uneven {
+        assert_eq!(server["rounds"][0]["errors"], 0, "{server}");
+        assert!(
+            server["rounds"][0]["requests"].as_u64() > Some(0),
+            "{server}"
+        );
+    }
+    if cfg!(not(feature = "peers")) {
+        assert!(said.contains("not here: may is not compiled in"), "{said}");
+    }
+    let page = html.read();
+    assert!(page.contains("<svg") && !page.contains("http://") && !page.contains("https://"));
+
+    let from = ["--from", json.0.to_str().unwrap()];
+    let again = gopark(&from, &[("--markdown", &markdown), ("--baseline", &json)]);
+    assert!(
+        again.contains("same") && !again.contains("WORSE"),
+        "{again}"
+    );
+    assert!(markdown.read().contains("## uneven"));
+}
 
 #[test]
 fn a_comparison_measures_every_server_between_slices_of_the_floor() {
-    if std::thread::available_parallelism().is_ok_and(|cores| cores.get() < 2) {
-        eprintln!("skipped: a comparison needs two cores");
+    if !two_cores() {
         return;
     }
     let file = std::env::temp_dir().join(format!("gopark-test-{}.json", std::process::id()));

@@ -5,7 +5,18 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-const KINDS: [&str; 4] = ["raw-epoll", "tokio-mt", "tokio-ct", "threads"];
+const KINDS: &[&str] = &[
+    "raw-epoll",
+    "tokio-mt",
+    "tokio-ct",
+    "threads",
+    #[cfg(feature = "peers")]
+    "may",
+    #[cfg(feature = "peers")]
+    "monoio",
+    #[cfg(feature = "peers")]
+    "smol",
+];
 
 /// A server process that ends with the test.
 struct Server {

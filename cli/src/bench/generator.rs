@@ -1,24 +1,29 @@
 //! The load generator as a process of its own: `gopark bench-generator`.
 //!
 //! It reads orders from its standard input, one line of JSON each, and answers each with a line
-//! on its standard output. The first order is a [`Task`]; it opens the connections. Each further
-//! one is a [`Slice`]; it loads the server for that long. The end of the input ends the process.
+//! on its standard output. The first order is a [`Task`]; it opens the connections, unless they
+//! are to be paced. Each further one is an [`Order`]. The end of the input ends the process.
 
 use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::AtomicBool;
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, reason};
-use crate::load::engine::Engine;
+use crate::load::engine::{Engine, Stretch};
 use crate::load::live::Live;
+use crate::load::paced::{self, Class};
 use crate::load::plan::Plan;
-use crate::load::tally::Percentiles;
+use crate::load::tally::{Percentiles, Tally};
 use crate::sys::child::{self, Kept};
 use crate::sys::clock::CpuClock;
+use crate::sys::priority;
 
 /// The first order: whom to load, and whose CPU time to read.
 #[derive(Debug, Deserialize, Serialize)]
@@ -27,6 +32,25 @@ pub struct Task {
     pub plan: Plan,
     /// The server's process.
     pub server: u32,
+    /// Threads that share the connections. None for paced load, whose connections come with
+    /// each order.
+    pub threads: usize,
+}
+
+/// Something to do.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub enum Order {
+    /// Load the server; the answer is a [`Measured`].
+    Slice(Slice),
+    /// One request on every connection; the answer is a [`Measured`].
+    Once,
+    /// Light and heavy connections, new ones; the answer is a [`Pair`].
+    Uneven {
+        /// Draws their order, and their gaps.
+        seed: u64,
+        /// How long to measure.
+        window: Duration,
+    },
 }
 
 /// An order to load the server.
@@ -36,6 +60,29 @@ pub struct Slice {
     pub lead: Duration,
     /// Load that is.
     pub window: Duration,
+}
+
+/// What uneven load came to.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+pub struct Pair {
+    /// Latencies of the light requests.
+    pub light: Percentiles,
+    /// Of the heavy ones.
+    pub heavy: Percentiles,
+    /// How many there were of both.
+    pub requests: u64,
+    /// Errors of all kinds.
+    pub errors: u64,
+}
+
+/// The connections of uneven load, and what they ask for.
+pub fn uneven() -> [Class; 2] {
+    let class = |conns, micros| Class {
+        conns,
+        request: crate::serve::session::Work::request(micros),
+        period: Duration::from_millis(5),
+    };
+    [class(60, 0), class(4, 1_000)]
 }
 
 /// What a slice came to.
@@ -71,34 +118,116 @@ type Answer<T> = Result<T, String>;
 pub fn command() -> Result<(), Failure> {
     crate::load::make_room(0, 0)?;
     let mut orders = std::io::stdin().lock().lines();
-    let (live, stop) = (Live::default(), AtomicBool::new(false));
     let task: Task = match orders.next() {
         Some(line) => parse(&line.map_err(|error| Failure::io("read orders", &error))?)?,
         None => return Ok(()),
     };
+    if task.threads == 0 {
+        priority::raise();
+    }
     let server = CpuClock::of(task.server)
         .map_err(|error| Failure::io("read the server's CPU clock", &error))?;
-    let mut engine = match Engine::open(&task.plan, &live, &stop) {
+    let (live, stop) = (Live::default(), AtomicBool::new(false));
+    thread::scope(|scope| {
+        let mut crew = Vec::new();
+        for index in 0..task.threads {
+            let share = task.plan.share(index, task.threads);
+            let (live, stop) = (&live, &stop);
+            let clock = (index == 0).then_some(server);
+            let (order, orders) = mpsc::channel::<Order>();
+            let (answers, answer) = mpsc::channel();
+            scope.spawn(move || work(&share, clock, live, stop, &orders, &answers));
+            crew.push((order, answer));
+        }
+        let opened: Answer<Vec<Stretch>> = crew.iter().map(hear).collect();
+        let failed = opened.is_err();
+        say(opened.map(|_| ()))?;
+        if failed {
+            return Ok(());
+        }
+        for line in orders {
+            let order: Order = parse(&line.map_err(|error| Failure::io("read orders", &error))?)?;
+            if let Order::Uneven { seed, window } = order {
+                say(run_uneven(task.plan.addr, seed, window))?;
+                continue;
+            }
+            for (orders, _) in &crew {
+                // A thread that has gone has panicked, and the answer below says so.
+                let _ = orders.send(order);
+            }
+            let stretches: Answer<Vec<Stretch>> = crew.iter().map(hear).collect();
+            say(stretches.map(|stretches| measured(&stretches)))?;
+        }
+        Ok(())
+    })
+}
+
+type Member = (mpsc::Sender<Order>, mpsc::Receiver<Answer<Stretch>>);
+
+fn hear((_, answers): &Member) -> Answer<Stretch> {
+    let gone = |_| Err("a thread has gone away".to_string());
+    answers.recv().unwrap_or_else(gone)
+}
+
+/// One thread with its share of the connections: answers when they are open, then each order.
+fn work(
+    plan: &Plan,
+    server: Option<CpuClock>,
+    live: &Live,
+    stop: &AtomicBool,
+    orders: &mpsc::Receiver<Order>,
+    answers: &mpsc::Sender<Answer<Stretch>>,
+) {
+    let say =
+        |answer: std::io::Result<Stretch>| answers.send(answer.map_err(|it| reason(&it))).is_ok();
+    let mut engine = match Engine::open(plan, live, stop) {
         Ok(engine) => engine,
-        Err(error) => return say::<()>(Err(reason(&error))),
+        // Who asked is told, or has gone away; either way there is nothing left to do.
+        Err(error) => {
+            say(Err(error));
+            return;
+        }
     };
-    say(Ok(()))?;
-    for line in orders {
-        let order: Slice = parse(&line.map_err(|error| Failure::io("read orders", &error))?)?;
-        let stretch = engine.run(order.lead, order.window, Some(server));
-        say(stretch
-            .map_err(|error| reason(&error))
-            .map(|stretch| Measured {
-                requests: stretch.answered,
-                all_requests: stretch.tally.requests,
-                seconds: stretch.elapsed.as_secs_f64(),
-                server_cpu: stretch.server_cpu.unwrap_or_default().as_secs_f64(),
-                utilisation: stretch.own_cpu.as_secs_f64() / stretch.elapsed.as_secs_f64(),
-                errors: stretch.tally.errors(),
-                latency_ns: stretch.tally.percentiles(),
-            }))?;
+    if !say(Ok(Stretch::empty(Tally::new()))) {
+        return;
     }
-    Ok(())
+    for order in orders {
+        let stretch = match order {
+            Order::Slice(slice) => engine.run(slice.lead, slice.window, server),
+            Order::Once | Order::Uneven { .. } => engine.once().map(Stretch::empty),
+        };
+        if !say(stretch) {
+            return;
+        }
+    }
+}
+
+fn measured(stretches: &[Stretch]) -> Measured {
+    let mut sum = Tally::new();
+    stretches.iter().for_each(|stretch| sum.add(&stretch.tally));
+    let most = |figure: &dyn Fn(&Stretch) -> f64| stretches.iter().map(figure).fold(0.0, f64::max);
+    let server = |stretch: &Stretch| stretch.server_cpu.unwrap_or_default().as_secs_f64();
+    Measured {
+        requests: stretches.iter().map(|stretch| stretch.answered).sum(),
+        all_requests: sum.requests,
+        seconds: most(&|stretch| stretch.elapsed.as_secs_f64()),
+        server_cpu: most(&server),
+        utilisation: most(&|stretch| {
+            stretch.own_cpu.as_secs_f64() / stretch.elapsed.as_secs_f64().max(1e-9)
+        }),
+        errors: sum.errors(),
+        latency_ns: sum.percentiles(),
+    }
+}
+
+fn run_uneven(server: SocketAddr, seed: u64, window: Duration) -> Answer<Pair> {
+    let tallies = paced::run(server, &uneven(), seed, window).map_err(|error| reason(&error))?;
+    Ok(Pair {
+        light: tallies[0].percentiles(),
+        heavy: tallies[1].percentiles(),
+        requests: tallies.iter().map(|tally| tally.requests).sum(),
+        errors: tallies.iter().map(Tally::errors).sum(),
+    })
 }
 
 fn parse<T: DeserializeOwned>(line: &str) -> Result<T, Failure> {
@@ -122,15 +251,15 @@ pub struct Remote {
 }
 
 impl Remote {
-    /// Starts a generator pinned to `core`, and has it open its connections.
-    pub fn start(task: &Task, core: usize) -> Result<Remote, Failure> {
+    /// Starts a generator on `cores`, and has it open its connections.
+    pub fn start(task: &Task, cores: &[usize]) -> Result<Remote, Failure> {
         let start = |error| Failure::io("start the load generator", &error);
         let mut command = Command::new(std::env::current_exe().map_err(start)?);
         command
             .arg("bench-generator")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
-        let mut process = child::start(&mut command, Some(core)).map_err(start)?;
+        let mut process = child::start(&mut command, cores).map_err(start)?;
         let (Some(orders), Some(answers)) =
             (process.child.stdin.take(), process.child.stdout.take())
         else {
@@ -148,7 +277,17 @@ impl Remote {
 
     /// Has it load its server.
     pub fn run(&mut self, slice: Slice) -> Result<Measured, Failure> {
-        self.order(&slice)
+        self.order(&Order::Slice(slice))
+    }
+
+    /// Has it send one request on every connection.
+    pub fn once(&mut self) -> Result<Measured, Failure> {
+        self.order(&Order::Once)
+    }
+
+    /// Has it load its server unevenly.
+    pub fn uneven(&mut self, seed: u64, window: Duration) -> Result<Pair, Failure> {
+        self.order(&Order::Uneven { seed, window })
     }
 
     fn order<T: DeserializeOwned>(&mut self, order: &impl Serialize) -> Result<T, Failure> {

@@ -3,11 +3,13 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::contender::{Contender, FLOOR, Running};
+use super::contender::{Contender, FLOOR, Launch, Lineup, Running};
 use super::generator::{Measured, Remote, Slice, Task};
-use super::schedule::{Bracketed, Shuffle, judge};
+use super::places::Places;
+use super::random::Random;
+use super::schedule::{Bracketed, judge};
 use super::stats::{Spread, median};
 use super::syscalls::{self, Method};
 use super::workload::Workload;
@@ -17,7 +19,7 @@ use crate::sys::process;
 
 /// What one table is about.
 #[derive(Clone, Debug)]
-pub struct Table {
+pub struct Table<'a> {
     /// What the servers are loaded with.
     pub workload: &'static Workload,
     /// Connections to each.
@@ -28,10 +30,8 @@ pub struct Table {
     pub rounds: usize,
     /// Length of a slice.
     pub slice: Duration,
-    /// Core of the servers.
-    pub server_core: usize,
-    /// Core of the generator.
-    pub generator_core: usize,
+    /// Where everybody runs.
+    pub places: &'a Places,
     /// Count system calls, too.
     pub syscalls: bool,
 }
@@ -45,7 +45,7 @@ struct Pair {
 }
 
 /// System calls per request.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub struct Calls {
     /// How many.
     pub per_request: f64,
@@ -54,10 +54,10 @@ pub struct Calls {
 }
 
 /// Everything about one server in one table.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Outcome {
     /// The server.
-    pub name: &'static str,
+    pub name: String,
     /// CPU per request relative to the floor. The floor itself has none.
     pub cpu_ratio: Option<Spread>,
     /// Requests per second relative to the floor: the median.
@@ -88,7 +88,7 @@ pub struct Outcome {
     pub slices: Vec<Bracketed>,
 }
 
-impl Table {
+impl Table<'_> {
     /// How long measuring takes, about.
     pub fn length(&self, contenders: usize) -> Duration {
         let slices = self.rounds * (2 * contenders + 1);
@@ -104,22 +104,23 @@ impl Table {
     /// Measures. `stop` ends it early, with the rounds so far.
     pub fn run(
         &self,
-        contenders: &[Contender],
+        lineup: &Lineup,
         seed: u64,
         stop: &AtomicBool,
         progress: &mut Progress,
     ) -> Result<Vec<Outcome>, Failure> {
-        let mut floor = self.start(&FLOOR)?;
-        let mut others = contenders
+        let mut floor = self.start(lineup, &FLOOR)?;
+        let mut others = self
+            .contenders(lineup)
             .iter()
-            .map(|contender| self.start(contender))
+            .map(|contender| self.start(lineup, contender))
             .collect::<Result<Vec<Pair>, Failure>>()?;
         let mut slices: Vec<Vec<Bracketed>> = vec![Vec::new(); others.len()];
         let mut floors: Vec<Measured> = Vec::new();
-        let mut shuffle = Shuffle::new(seed);
+        let mut random = Random::new(seed);
         for round in 1..=self.rounds {
             let mut before = self.load(&mut floor)?;
-            for index in shuffle.order(others.len()) {
+            for index in random.order(others.len()) {
                 if stop.load(Ordering::Relaxed) {
                     break;
                 }
@@ -150,21 +151,34 @@ impl Table {
         Ok(outcomes)
     }
 
-    fn start(&self, contender: &Contender) -> Result<Pair, Failure> {
-        let buffer = self.size.max(4096);
-        let server = contender.start(self.workload.service, self.server_core, buffer)?;
+    fn start(&self, lineup: &Lineup, contender: &Contender) -> Result<Pair, Failure> {
+        let launch = Launch {
+            service: self.workload.service,
+            cores: &self.places.servers,
+            workers: self.places.workers,
+            buffer: self.workload.buffer(self.size),
+            deadline: self.workload.deadline,
+        };
+        let server = lineup.start(contender, launch)?;
         let empty = process::resident_bytes(server.process.pid()).unwrap_or(0);
         let plan = self.workload.plan(server.addr, self.conns, self.size);
         let task = Task {
             plan,
             server: server.process.pid(),
+            threads: self.places.generator_threads.min(self.conns),
         };
-        let generator = Remote::start(&task, self.generator_core)?;
+        let generator = Remote::start(&task, &self.places.generator)?;
         Ok(Pair {
             server,
             generator,
             empty,
         })
+    }
+
+    /// Those who take part.
+    pub fn contenders(&self, lineup: &Lineup) -> Vec<Contender> {
+        let suits = |it: &Contender| it.suits(self.workload.service, self.places.workers);
+        lineup.present.iter().copied().filter(suits).collect()
     }
 
     fn load(&self, pair: &mut Pair) -> Result<Measured, Failure> {
@@ -188,7 +202,7 @@ impl Table {
         let resident = process::resident_bytes(pid);
         let count = self.syscalls && !stop.load(Ordering::Relaxed);
         Outcome {
-            name: pair.server.contender.name,
+            name: pair.server.contender.name.to_string(),
             cpu_ratio,
             rate_ratio: (!rates.is_empty()).then(|| median(rates)),
             cpu_per_request_us: over(|slice| slice.cpu_per_request().unwrap_or(0.0)),

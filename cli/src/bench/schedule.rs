@@ -11,37 +11,8 @@ use super::stats::{Spread, spread};
 /// meanwhile, and the slice between them is dropped.
 pub const TOLERANCE: f64 = 0.15;
 
-/// Draws orders.
-#[derive(Debug)]
-pub struct Shuffle(u64);
-
-impl Shuffle {
-    /// The same seed draws the same orders.
-    pub fn new(seed: u64) -> Shuffle {
-        Shuffle(seed)
-    }
-
-    /// The numbers below `count` in the order of the next round.
-    pub fn order(&mut self, count: usize) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..count).collect();
-        for last in (1..count).rev() {
-            order.swap(last, (self.next() % (last as u64 + 1)) as usize);
-        }
-        order
-    }
-
-    /// Sebastiano Vigna's SplitMix64.
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits ^ (bits >> 31)
-    }
-}
-
 /// A measured slice between its neighbours.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
 pub struct Bracketed {
     /// The floor before it.
     pub before: Measured,
@@ -140,18 +111,5 @@ mod tests {
         nothing.slice.requests = 0;
         assert_eq!(nothing.cpu_ratio(), None);
         assert!(judge(&[]).0.is_none());
-    }
-
-    #[test]
-    fn every_round_has_everybody_once_and_rounds_differ() {
-        let mut shuffle = Shuffle::new(1);
-        let rounds: Vec<Vec<usize>> = (0..10).map(|_| shuffle.order(5)).collect();
-        for round in &rounds {
-            let mut sorted = round.clone();
-            sorted.sort_unstable();
-            assert_eq!(sorted, [0, 1, 2, 3, 4]);
-        }
-        assert!(rounds.iter().any(|round| *round != rounds[0]));
-        assert_eq!(Shuffle::new(1).order(5), rounds[0]);
     }
 }

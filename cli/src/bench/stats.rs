@@ -1,7 +1,7 @@
 //! Medians and quartiles.
 
 /// The middle of some figures and how far they lie apart.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Deserialize, serde::Serialize)]
 pub struct Spread {
     /// The lower quartile.
     pub low: f64,

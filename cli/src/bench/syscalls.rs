@@ -19,7 +19,7 @@ use crate::sys::fifo;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How calls were counted.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
     /// The tracepoint, at full speed.
@@ -94,7 +94,7 @@ fn perf<T>(pid: u32, room: &Room, load: &mut impl FnMut() -> T) -> Option<(u64, 
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
-    let mut tool = child::start(&mut command, None).ok()?;
+    let mut tool = child::start(&mut command, &[]).ok()?;
     let answers = lines(answers);
     orders.write_all(b"enable\n").ok()?;
     answers.recv_timeout(PATIENCE).ok()?;
@@ -115,7 +115,7 @@ fn strace<T>(pid: u32, room: &Room, load: &mut impl FnMut() -> T) -> Option<(u64
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
-    let mut tool = child::start(&mut command, None).ok()?;
+    let mut tool = child::start(&mut command, &[]).ok()?;
     let said = lines(tool.child.stderr.take()?);
     while !said.recv_timeout(PATIENCE).ok()?.contains("attached") {}
     let result = load();

@@ -1,6 +1,7 @@
 //! A table as text, and what it says in words.
 
-use super::run::{Outcome, Table};
+use super::results::Measurement;
+use super::run::Outcome;
 use super::syscalls::Method;
 use crate::load::report::SATURATED;
 use crate::output;
@@ -41,48 +42,59 @@ pub fn verdict(outcome: &Outcome, noise: f64) -> Verdict {
     }
 }
 
+/// The columns of the table.
+pub const HEADS: [&str; 13] = [
+    "server",
+    "CPU us",
+    "ratio",
+    "IQR",
+    "against floor",
+    "req/s",
+    "p50",
+    "p99",
+    "p99.9",
+    "calls",
+    "RSS/conn",
+    "gen",
+    "kept",
+];
+
+/// The rows of the table, without the heads.
+pub fn rows(table: &Measurement) -> Vec<Vec<String>> {
+    let noise = noise(&table.servers);
+    let row = |outcome| row(outcome, table.conns, noise);
+    table.servers.iter().map(row).collect()
+}
+
 /// The table as text.
-pub fn text(table: &Table, outcomes: &[Outcome]) -> String {
-    let noise = noise(outcomes);
-    let heads = [
-        "server",
-        "CPU us",
-        "ratio",
-        "IQR",
-        "against floor",
-        "req/s",
-        "p50",
-        "p99",
-        "p99.9",
-        "calls",
-        "RSS/conn",
-        "gen",
-        "kept",
-    ];
-    let mut rows = vec![heads.map(String::from).to_vec()];
-    rows.extend(
-        outcomes
-            .iter()
-            .map(|outcome| row(outcome, table.conns, noise)),
-    );
+pub fn text(table: &Measurement) -> String {
+    let mut all = vec![HEADS.map(String::from).to_vec()];
+    all.extend(rows(table));
     let mut text = format!("\n{}\n", title(table));
-    text += &output::table(&rows);
-    for note in notes(outcomes) {
+    text += &output::table(&all);
+    for note in notes(&table.servers) {
         text += &format!("  {note}\n");
     }
     text
 }
 
-fn title(table: &Table) -> String {
-    let workload = table.workload;
-    let size = match workload.service {
-        super::workload::Service::Echo => format!(", {} bytes", grouped(table.size as u64)),
-        super::workload::Service::Http => String::new(),
-    };
+/// What the table is about, in one line.
+pub fn title(table: &Measurement) -> String {
     let conns = grouped(table.conns as u64);
+    let connections = if table.conns == 1 {
+        "connection"
+    } else {
+        "connections"
+    };
+    let size = match super::workload::find(&table.workload) {
+        Some(workload) if workload.service == super::workload::Service::Echo => {
+            format!(", {} bytes", grouped(table.size as u64))
+        }
+        _ => String::new(),
+    };
     format!(
-        "{} ({}){size}, {conns} connections",
-        workload.name, workload.about
+        "{} ({}){size}, {conns} {connections}",
+        table.workload, table.about
     )
 }
 
@@ -122,7 +134,7 @@ fn row(outcome: &Outcome, conns: usize, noise: f64) -> Vec<String> {
         None => "-".into(),
     };
     vec![
-        outcome.name.into(),
+        outcome.name.clone(),
         format!("{:.2}", outcome.cpu_per_request_us),
         ratio,
         range,
@@ -139,7 +151,7 @@ fn row(outcome: &Outcome, conns: usize, noise: f64) -> Vec<String> {
 }
 
 /// What the figures do not say by themselves.
-fn notes(outcomes: &[Outcome]) -> Vec<String> {
+pub fn notes(outcomes: &[Outcome]) -> Vec<String> {
     let mut notes = Vec::new();
     notes.push(format!(
         "noise of this run: {:.3} (floor-again against floor)",
@@ -206,9 +218,9 @@ mod tests {
     use super::super::stats::Spread;
     use super::*;
 
-    fn outcome(name: &'static str, low: f64, median: f64, high: f64) -> Outcome {
+    fn outcome(name: &str, low: f64, median: f64, high: f64) -> Outcome {
         Outcome {
-            name,
+            name: name.into(),
             cpu_ratio: Some(Spread {
                 low,
                 median,

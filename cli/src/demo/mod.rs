@@ -88,7 +88,7 @@ fn half(side: Side, clients: usize, progress: &mut Progress) -> Result<Outcome, 
         .arg(format!("{}ms", LENGTH.as_millis()));
     command.stdin(Stdio::null()).stdout(Stdio::piped());
     let mut process =
-        child::start(&mut command, None).map_err(|error| cannot(&error.to_string()))?;
+        child::start(&mut command, &[]).map_err(|error| cannot(&error.to_string()))?;
     let Some(lines) = process.child.stdout.take() else {
         return Err(cannot("no pipe"));
     };

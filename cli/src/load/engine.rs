@@ -39,6 +39,8 @@ pub struct Engine<'a> {
     /// Places to be filled, and when.
     empty: VecDeque<(Instant, usize)>,
     buffer: Vec<u8>,
+    /// Connections being opened at once, at most.
+    at_once: usize,
     tally: Tally,
     sending: bool,
     opening: usize,
@@ -62,6 +64,19 @@ pub struct Stretch {
     pub server_cpu: Option<Duration>,
 }
 
+impl Stretch {
+    /// Counts without a length.
+    pub fn empty(tally: Tally) -> Stretch {
+        Stretch {
+            answered: tally.requests,
+            tally,
+            elapsed: Duration::ZERO,
+            own_cpu: Duration::ZERO,
+            server_cpu: None,
+        }
+    }
+}
+
 impl<'a> Engine<'a> {
     /// Opens all connections. Fails when the first of them cannot be opened, or none in time; a
     /// server that takes some of them only is an error to be counted, not the end.
@@ -74,6 +89,7 @@ impl<'a> Engine<'a> {
             places: (0..plan.conns).map(|_| (0, None)).collect(),
             empty: (0..plan.conns).map(|place| (now, place)).collect(),
             buffer: vec![0; 64 * 1024],
+            at_once: if plan.burst { plan.conns } else { OPENING },
             tally: Tally::new(),
             sending: false,
             opening: 0,
@@ -92,7 +108,7 @@ impl<'a> Engine<'a> {
         let mut tried = 0;
         while !self.stop.load(Ordering::Relaxed) {
             let now = Instant::now();
-            while self.opening < OPENING && tried < self.plan.conns {
+            while self.opening < self.at_once && tried < self.plan.conns {
                 let Some((_, place)) = self.empty.pop_front() else {
                     break;
                 };
@@ -176,6 +192,28 @@ impl<'a> Engine<'a> {
             own_cpu,
             server_cpu,
         })
+    }
+
+    /// Sends one batch on every connection, a hundred connections at a time, and waits for the
+    /// answers. The first errors end it.
+    pub fn once(&mut self) -> io::Result<Tally> {
+        let places: Vec<usize> = (0..self.places.len()).collect();
+        for some in places.chunks(100) {
+            for &place in some {
+                let Some(conn) = self.places[place].1.as_mut().filter(|it| it.is_idle()) else {
+                    continue;
+                };
+                conn.since = Instant::now();
+                conn.begin(&self.plan, &self.batch);
+                self.due += conn.due;
+                self.go_on(place, Instant::now());
+            }
+            self.drain()?;
+            if self.tally.errors() > 0 {
+                break;
+            }
+        }
+        Ok(std::mem::replace(&mut self.tally, Tally::new()))
     }
 
     /// Waits for the answers that are under way. The timeouts of the plan bound it.
@@ -342,7 +380,12 @@ impl<'a> Engine<'a> {
 
     /// Fills the places whose pause is over.
     fn refill(&mut self, now: Instant) -> io::Result<()> {
-        while self.opening < OPENING && self.empty.front().is_some_and(|&(when, _)| when <= now) {
+        if self.plan.burst && self.empty.len() < self.places.len() {
+            return Ok(());
+        }
+        while self.opening < self.at_once
+            && self.empty.front().is_some_and(|&(when, _)| when <= now)
+        {
             let Some((_, place)) = self.empty.pop_front() else {
                 break;
             };

@@ -8,6 +8,7 @@
 //! | `plan` | what to send, to whom |
 //! | `dial` | starting connections |
 //! | `conn` | one connection: write, read, what is still due |
+//! | `paced` | the open loop: requests at their own pace |
 //! | `reply` | are these bytes the answers? |
 //! | `engine` | the loop over all connections of a thread |
 //! | `tally` | counts, latencies, errors by kind |
@@ -18,6 +19,7 @@ pub mod conn;
 pub mod dial;
 pub mod engine;
 pub mod live;
+pub mod paced;
 pub mod plan;
 pub mod progress;
 pub mod reply;
@@ -57,6 +59,7 @@ pub fn command(args: LoadArgs) -> Result<(), Failure> {
         protocol,
         pipeline: args.pipeline,
         requests_per_conn: args.requests_per_conn,
+        burst: false,
         timeout: args.timeout,
     };
     check(&plan)?;

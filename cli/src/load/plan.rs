@@ -34,6 +34,8 @@ pub struct Plan {
     pub pipeline: usize,
     /// Requests after which a connection is closed and replaced.
     pub requests_per_conn: Option<usize>,
+    /// Connections are replaced all at once, when the last of them is done.
+    pub burst: bool,
     /// How long to wait for a connection or an answer.
     pub timeout: Duration,
 }
@@ -80,6 +82,7 @@ mod tests {
             protocol,
             pipeline: 2,
             requests_per_conn: None,
+            burst: false,
             timeout: Duration::from_secs(1),
         }
     }

@@ -37,6 +37,7 @@ fn plan(addr: SocketAddr, protocol: Protocol) -> Plan {
         protocol,
         pipeline: 1,
         requests_per_conn: None,
+        burst: false,
         timeout,
     }
 }

@@ -58,6 +58,8 @@ fn run<S: Session>(
     session: impl Fn() -> S + 'static,
     announced: Option<SocketAddr>,
 ) -> io::Result<()> {
+    // io_uring waits by itself, and would take a socket that does not block at its word.
+    listener.set_nonblocking(matches!(driver, Driver::Epoll))?;
     match driver {
         Driver::Epoll => RuntimeBuilder::<LegacyDriver>::new()
             .enable_timer()

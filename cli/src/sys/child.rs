@@ -15,10 +15,11 @@ pub struct Kept {
 }
 
 /// Starts `command` in a process group of its own, so that Ctrl-C in the terminal reaches only
-/// us, and pinned to `core` if one is given. It starts with no signal blocked, whatever we
+/// us, and kept on `cores` unless there are none. It starts with no signal blocked, whatever we
 /// block.
-pub fn start(command: &mut Command, core: Option<usize>) -> io::Result<Kept> {
+pub fn start(command: &mut Command, cores: &[usize]) -> io::Result<Kept> {
     let parent = std::process::id();
+    let cores = affinity::Set::of(cores)?;
     let before_exec = move || {
         // SAFETY: prctl with PR_SET_PDEATHSIG takes a signal number and touches no memory.
         unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
@@ -28,7 +29,7 @@ pub fn start(command: &mut Command, core: Option<usize>) -> io::Result<Kept> {
             return Err(io::Error::from_raw_os_error(libc::ESRCH));
         }
         signals::unblock_all()?;
-        core.map_or(Ok(()), affinity::pin)
+        cores.as_ref().map_or(Ok(()), affinity::Set::pin)
     };
     command.process_group(0);
     // SAFETY: the closure runs between fork and exec. It makes system calls, builds its

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod epoll;
 pub mod fifo;
 pub mod limits;
+pub mod priority;
 pub mod process;
 pub mod signals;
 pub mod socket;

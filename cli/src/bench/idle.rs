@@ -1,0 +1,188 @@
+//! What a connection costs that has nothing to do: memory, one server after the other.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::contender::{Contender, FLOOR, FLOOR_AGAIN, Launch, Lineup};
+use super::generator::{Remote, Task};
+use super::places::Places;
+use super::workload::Workload;
+use crate::failure::Failure;
+use crate::load::progress::Progress;
+use crate::output;
+use crate::sys::process::{self, Memory};
+use crate::units::{bytes, grouped};
+
+/// One server's memory.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Idle {
+    /// The server.
+    pub name: String,
+    /// Before there was a connection.
+    pub empty: Memory,
+    /// When all connections have been served and wait.
+    pub full: Memory,
+    /// Requests that failed; the figures are worthless if there are any.
+    pub errors: u64,
+    /// Connections.
+    pub conns: usize,
+}
+
+impl Idle {
+    /// Resident bytes that came with each connection.
+    pub fn resident(&self) -> f64 {
+        self.share(|memory| memory.resident)
+    }
+
+    /// Bytes of page tables that came with each connection.
+    pub fn page_tables(&self) -> f64 {
+        self.share(|memory| memory.page_tables)
+    }
+
+    fn share(&self, figure: fn(&Memory) -> u64) -> f64 {
+        (figure(&self.full) as f64 - figure(&self.empty) as f64) / self.conns as f64
+    }
+}
+
+/// Measures all of them. `stop` ends it early.
+pub fn run(
+    workload: &Workload,
+    conns: usize,
+    size: usize,
+    lineup: &Lineup,
+    places: &Places,
+    stop: &AtomicBool,
+    progress: &mut Progress,
+) -> Result<Vec<Idle>, Failure> {
+    let mut found = Vec::new();
+    for contender in contenders(lineup, places, workload) {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        progress.show(|| {
+            format!(
+                "{} idle connections: {}",
+                grouped(conns as u64),
+                contender.name
+            )
+        });
+        found.push(one(workload, conns, size, lineup, places, &contender)?);
+    }
+    Ok(found)
+}
+
+/// The floor and the others; the noise of memory is not worth a second floor.
+fn contenders(lineup: &Lineup, places: &Places, workload: &Workload) -> Vec<Contender> {
+    let others = lineup.present.iter().copied();
+    let suits =
+        |it: &Contender| it.name != FLOOR_AGAIN.name && it.suits(workload.service, places.workers);
+    std::iter::once(FLOOR).chain(others.filter(suits)).collect()
+}
+
+fn one(
+    workload: &Workload,
+    conns: usize,
+    size: usize,
+    lineup: &Lineup,
+    places: &Places,
+    contender: &Contender,
+) -> Result<Idle, Failure> {
+    let launch = Launch {
+        service: workload.service,
+        cores: &places.servers,
+        workers: places.workers,
+        buffer: workload.buffer(size),
+        deadline: None,
+    };
+    let server = lineup.start(contender, launch)?;
+    let pid = server.process.pid();
+    let gone = || Failure::new(format!("the server '{}' has gone away", contender.name));
+    let empty = settled(pid).ok_or_else(gone)?;
+    let task = Task {
+        plan: workload.plan(server.addr, conns, size),
+        server: pid,
+        threads: 1,
+    };
+    let mut generator = Remote::start(&task, &places.generator)?;
+    let served = generator.once()?;
+    let full = settled(pid).ok_or_else(gone)?;
+    let missing = (conns as u64).saturating_sub(served.requests);
+    Ok(Idle {
+        name: contender.name.to_string(),
+        empty,
+        full,
+        errors: served.errors.max(missing),
+        conns,
+    })
+}
+
+/// The memory of a process, once it has been the same for a while.
+fn settled(pid: u32) -> Option<Memory> {
+    let until = Instant::now() + Duration::from_secs(5);
+    let (mut last, mut since) = (process::memory(pid)?, Instant::now());
+    while since.elapsed() < Duration::from_millis(300) && Instant::now() < until {
+        thread::sleep(Duration::from_millis(50));
+        let now = process::memory(pid)?;
+        if (now.resident, now.page_tables) != (last.resident, last.page_tables) {
+            (last, since) = (now, Instant::now());
+        }
+    }
+    Some(last)
+}
+
+/// The columns of the table.
+pub const HEADS: [&str; 7] = [
+    "server",
+    "RSS/conn",
+    "page tables/conn",
+    "together",
+    "RSS empty",
+    "RSS full",
+    "against gopark",
+];
+
+/// The rows of the table, without the heads.
+pub fn rows(found: &[Idle]) -> Vec<Vec<String>> {
+    let sum = |it: &Idle| it.resident() + it.page_tables();
+    let own = found.iter().find(|it| it.name == "gopark").map(sum);
+    let row = |it: &Idle| {
+        let whole = |figure: f64| bytes(figure.max(0.0).round() as u64);
+        let words = match own {
+            _ if it.errors > 0 => format!("{} errors: worthless", it.errors),
+            Some(_) if it.name == "gopark" => "-".into(),
+            Some(own) if own > sum(it) * 1.01 => {
+                format!("gopark LOSES: {:.2} times as much", own / sum(it).max(1.0))
+            }
+            Some(own) if own < sum(it) * 0.99 => {
+                format!("gopark wins: {:.2} of it", own / sum(it))
+            }
+            Some(_) => "even".into(),
+            None => "-".into(),
+        };
+        vec![
+            it.name.clone(),
+            whole(it.resident()),
+            whole(it.page_tables()),
+            whole(sum(it)),
+            bytes(it.empty.resident),
+            bytes(it.full.resident),
+            words,
+        ]
+    };
+    found.iter().map(row).collect()
+}
+
+/// The table as text.
+pub fn text(workload: &Workload, conns: usize, found: &[Idle]) -> String {
+    let mut all = vec![HEADS.map(String::from).to_vec()];
+    all.extend(rows(found));
+    format!(
+        "\nidle ({}), {} connections\n{}",
+        workload.about,
+        grouped(conns as u64),
+        output::table(&all)
+    )
+}

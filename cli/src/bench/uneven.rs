@@ -1,0 +1,255 @@
+//! Light requests beside heavy ones: how long do the light ones wait?
+//!
+//! All servers are up; in each round each is loaded once, in a drawn order. The connections are
+//! opened anew each time, light and heavy ones in an order that is the same for all servers of a
+//! round and another one in the next: where heavy connections end up is luck, and so everybody
+//! has the same mixture of it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::contender::{Contender, FLOOR, Launch, Lineup, Running};
+use super::generator::{Pair, Remote, Task};
+use super::places::Places;
+use super::random::Random;
+use super::stats::{Spread, median, spread};
+use super::workload::Workload;
+use crate::failure::Failure;
+use crate::load::progress::Progress;
+use crate::load::tally::Percentiles;
+use crate::output;
+use crate::units::time;
+
+/// One server's rounds.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Uneven {
+    /// The server.
+    pub name: String,
+    /// Each round.
+    pub rounds: Vec<Pair>,
+}
+
+impl Uneven {
+    /// p50, p90 and p99 of the light requests, medians over the rounds, in nanoseconds.
+    pub fn light(&self) -> [f64; 3] {
+        LIGHT.map(|(_, of)| median(self.rounds.iter().map(|pair| of(pair) as f64)))
+    }
+}
+
+/// What a round is asked about: its name, and where it is.
+type Figure = (&'static str, fn(&Pair) -> u64);
+
+/// The figures of the light requests.
+const LIGHT: [Figure; 3] = [
+    ("p50", |pair| pair.light.p50),
+    ("p90", |pair| pair.light.p90),
+    ("p99", |pair| pair.light.p99),
+];
+
+/// Who is held against whom.
+const DUELS: [(&str, &str); 6] = [
+    ("gopark", "tokio-mt"),
+    ("gopark", "may"),
+    ("gopark", "go"),
+    ("gopark", "floor"),
+    ("gopark-blocking", "tokio-mt-blocking"),
+    ("gopark-blocking", "gopark"),
+];
+
+/// Length of a round for one server.
+pub fn window(slice: Duration) -> Duration {
+    slice.max(Duration::from_secs(1))
+}
+
+/// Measures. `stop` ends it early, with the rounds so far.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is said once, by one caller"
+)]
+pub fn run(
+    workload: &Workload,
+    rounds: usize,
+    window: Duration,
+    lineup: &Lineup,
+    places: &Places,
+    seed: u64,
+    stop: &AtomicBool,
+    progress: &mut Progress,
+) -> Result<Vec<Uneven>, Failure> {
+    let mut servers = Vec::new();
+    for contender in contenders(lineup, places, workload) {
+        servers.push(start(&contender, lineup, places, workload)?);
+    }
+    let mut found: Vec<Uneven> = servers
+        .iter()
+        .map(|(server, _)| Uneven {
+            name: server.contender.name.to_string(),
+            rounds: Vec::new(),
+        })
+        .collect();
+    let mut random = Random::new(seed);
+    for round in 1..=rounds {
+        let drawn = random.next();
+        for index in random.order(servers.len()) {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(found);
+            }
+            progress.show(|| format!("uneven, round {round}/{rounds}: {}", found[index].name));
+            let pair = servers[index].1.uneven(drawn, window)?;
+            found[index].rounds.push(pair);
+        }
+    }
+    Ok(found)
+}
+
+fn contenders(lineup: &Lineup, places: &Places, workload: &Workload) -> Vec<Contender> {
+    let suits = |it: &Contender| it.suits(workload.service, places.workers);
+    let others = lineup.present.iter().copied().filter(suits);
+    std::iter::once(FLOOR).chain(others).collect()
+}
+
+fn start(
+    contender: &Contender,
+    lineup: &Lineup,
+    places: &Places,
+    workload: &Workload,
+) -> Result<(Running, Remote), Failure> {
+    let launch = Launch {
+        service: workload.service,
+        cores: &places.servers,
+        workers: places.workers,
+        buffer: 4096,
+        deadline: None,
+    };
+    let server = lineup.start(contender, launch)?;
+    let task = Task {
+        plan: workload.plan(server.addr, 0, 64),
+        server: server.process.pid(),
+        threads: 0,
+    };
+    let generator = Remote::start(&task, &places.generator)?;
+    Ok((server, generator))
+}
+
+/// The columns of the table.
+pub const HEADS: [&str; 9] = [
+    "server",
+    "light p50",
+    "p90",
+    "p99",
+    "p99.9",
+    "heavy p50",
+    "p90",
+    "p99",
+    "errors",
+];
+
+/// The rows of the table, without the heads: medians over the rounds.
+pub fn rows(found: &[Uneven]) -> Vec<Vec<String>> {
+    let row = |it: &Uneven| {
+        let over = |of: &dyn Fn(&Pair) -> u64| {
+            time(median(it.rounds.iter().map(|pair| of(pair) as f64)) as u64)
+        };
+        let (light, heavy) = (|pair: &Pair| pair.light, |pair: &Pair| pair.heavy);
+        let at = |class: fn(&Pair) -> Percentiles, of: fn(Percentiles) -> u64| {
+            over(&move |pair: &Pair| of(class(pair)))
+        };
+        let errors: u64 = it.rounds.iter().map(|pair| pair.errors).sum();
+        vec![
+            it.name.clone(),
+            at(light, |it| it.p50),
+            at(light, |it| it.p90),
+            at(light, |it| it.p99),
+            at(light, |it| it.p999),
+            at(heavy, |it| it.p50),
+            at(heavy, |it| it.p90),
+            at(heavy, |it| it.p99),
+            errors.to_string(),
+        ]
+    };
+    found.iter().map(row).collect()
+}
+
+/// Who waits longer, round by round.
+pub fn notes(found: &[Uneven]) -> Vec<String> {
+    let mut notes = Vec::new();
+    for (own, other) in DUELS {
+        let named = |name: &str| found.iter().find(|it| it.name == name);
+        let (Some(own), Some(other)) = (named(own), named(other)) else {
+            continue;
+        };
+        let words: Vec<String> = LIGHT
+            .iter()
+            .filter_map(|&(name, of)| Some(format!("{name} {}", verdict(ratio(own, other, of)?))))
+            .collect();
+        notes.push(format!(
+            "{} against {}, light: {}",
+            own.name,
+            other.name,
+            words.join(", ")
+        ));
+    }
+    notes
+}
+
+/// The ratio of the two in the same rounds.
+fn ratio(own: &Uneven, other: &Uneven, of: fn(&Pair) -> u64) -> Option<Spread> {
+    let pairs = own.rounds.iter().zip(&other.rounds);
+    let ratios: Vec<f64> = pairs
+        .map(|(own, other)| of(own) as f64 / of(other).max(1) as f64)
+        .collect();
+    spread(&ratios)
+}
+
+fn verdict(ratio: Spread) -> String {
+    let word = match ratio.median - 1.0 {
+        more if more > ratio.notch().max(0.02) => "LOSES",
+        more if more < -ratio.notch().max(0.02) => "wins",
+        _ => "even",
+    };
+    format!("{:.2} {word}", ratio.median)
+}
+
+/// The table as text.
+pub fn text(workload: &Workload, found: &[Uneven]) -> String {
+    let mut all = vec![HEADS.map(String::from).to_vec()];
+    all.extend(rows(found));
+    let mut text = format!("\nuneven ({})\n{}", workload.about, output::table(&all));
+    for note in notes(found) {
+        text += &format!("  {note}\n");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_one_that_waits_longer_in_the_same_rounds_loses() {
+        let server = |name: &str, times: [u64; 4]| Uneven {
+            name: name.into(),
+            rounds: times
+                .map(|p50| Pair {
+                    light: Percentiles {
+                        p50,
+                        p90: 10 * p50,
+                        p99: 100,
+                        ..Percentiles::default()
+                    },
+                    ..Pair::default()
+                })
+                .to_vec(),
+        };
+        let found = [
+            server("gopark", [20, 200, 40, 2]),
+            server("tokio-mt", [10, 100, 20, 1]),
+        ];
+        assert_eq!(
+            notes(&found),
+            ["gopark against tokio-mt, light: p50 2.00 LOSES, p90 2.00 LOSES, p99 1.00 even"]
+        );
+    }
+}
