@@ -44,6 +44,11 @@ pub enum Command {
     Bench(BenchArgs),
     /// Run a server on gopark: echo, HTTP, or one that only reads
     Serve(ServeArgs),
+    /// Experiments with connections, live: what happens when the peer does not read, dies, or leaves
+    Lab(LabArgs),
+    /// The server that a lab kills
+    #[command(hide = true, name = "lab-server")]
+    LabServer,
     /// One half of the demo: a server and its clients in this process
     #[command(hide = true, name = "demo-half")]
     DemoHalf(DemoArgs),
@@ -110,6 +115,25 @@ pub enum ServiceKind {
     /// Echo of 64-byte frames, each after computing for as many microseconds as its first four
     /// bytes say (lowest byte first)
     Work,
+}
+
+/// `gopark lab`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Each lab says what it does, step by step as it happens, and what to remember at the end. The errors
+are gopark's, which are Go's to the letter.
+
+Examples:
+  gopark lab                                            the list
+  gopark lab read-deadline                              one of them
+  gopark lab all --json                                 all of them, an object per step")]
+pub struct LabArgs {
+    /// Which lab, or 'all'; without one they are listed
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// Print an object per step, one per line
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `gopark demo-half`

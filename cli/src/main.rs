@@ -9,6 +9,7 @@ mod args;
 mod bench;
 mod demo;
 mod failure;
+mod lab;
 mod load;
 mod output;
 mod peer;
@@ -35,6 +36,8 @@ fn run(command: Option<Command>) -> Result<(), Failure> {
     match command {
         None => demo::command(),
         Some(Command::Serve(args)) => serve::command(args),
+        Some(Command::Lab(args)) => lab::command(args),
+        Some(Command::LabServer) => lab::doomed_server(),
         Some(Command::DemoHalf(args)) => demo::half::command(args),
         Some(Command::Load(args)) => load::command(args),
         Some(Command::Peer(args)) => peer::command(args),
