@@ -10,7 +10,7 @@ fn main() -> io::Result<()> {
         println!("echoing on {}", listener.local_addr()?);
         loop {
             let (conn, _peer) = listener.accept()?;
-            drop(gopark::spawn(move || echo(&conn)));
+            gopark::spawn(move || echo(&conn));
         }
     })
 }

@@ -29,7 +29,6 @@ use std::sync::Arc;
 ///
 /// It outlives its runtime: what a task has left is still there. Of a task that its runtime had to
 /// give up, `join` says so.
-#[must_use = "a handle that is dropped lets its task go on by itself; say so with `drop`"]
 pub struct JoinHandle<T> {
     task: NonNull<Header>,
     arena: Arc<Arena>,

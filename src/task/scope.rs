@@ -67,7 +67,6 @@ impl Data {
 ///     assert_eq!(n, 6);
 /// });
 /// ```
-#[must_use = "a handle that is dropped lets its task go on until the scope's end; say so with `drop`"]
 pub struct ScopedJoinHandle<'scope, T> {
     /// None if the task ran in place.
     handle: Option<JoinHandle<()>>,

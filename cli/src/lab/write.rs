@@ -92,7 +92,7 @@ fn peer_dies(report: &Report) -> io::Result<()> {
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("lab-server");
     command.stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut process = child::start(&mut command, None)?;
+    let mut process = child::start(&mut command, &[])?;
     let out = process.child.stdout.take();
     let mut address = String::new();
     if let Some(out) = out {
