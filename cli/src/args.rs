@@ -301,7 +301,8 @@ request is divided by the mean of its two neighbours, so that slow changes of th
 The floor runs a second time under the name 'floor-again': how far that row is from 1.00 is the
 noise of the run. A slice whose neighbours differ by more than 15 % is dropped and counted. 'LOSES'
 and 'wins' stand where a median differs from 1.00 by more than that noise and by more than its own
-uncertainty (1.58 x IQR / sqrt of the slices); else the row says 'even'.
+uncertainty (1.58 x IQR / sqrt of the slices); else the row says 'even', and with fewer than five
+slices kept nothing.
 
 The load is a closed loop (see `gopark load --help`), except in 'uneven': there each connection
 sends at its own pace, and a request that has to wait for the last answer is timed from when it

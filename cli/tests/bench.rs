@@ -134,7 +134,7 @@ fn a_comparison_measures_every_server_between_slices_of_the_floor() {
         "floor-again",
         "tokio-ct",
         "is the floor",
-        "noise of this run",
+        "nothing can be said (try --rounds)",
     ];
     for word in words {
         assert!(text.contains(word), "no '{word}' in:\n{text}");

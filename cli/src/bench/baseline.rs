@@ -63,6 +63,7 @@ fn compare(before: &Measurement, after: &Measurement) -> Vec<Vec<String>> {
 fn verdict(was: Spread, is: Spread, noise: f64) -> &'static str {
     let doubt = noise.max(was.notch().hypot(is.notch()));
     match is.median / was.median - 1.0 {
+        _ if !was.is_enough() || !is.is_enough() || noise.is_infinite() => "too few slices",
         change if change > doubt => "WORSE",
         change if change < -doubt => "better",
         _ => "same",
@@ -84,6 +85,11 @@ mod tests {
         assert_eq!(verdict(at(1.0, 0.02), at(1.05, 0.02), 0.01), "WORSE");
         assert_eq!(verdict(at(1.0, 0.02), at(0.95, 0.02), 0.01), "better");
         assert_eq!(verdict(at(1.0, 0.02), at(1.05, 0.02), 0.06), "same");
+        let few = Spread {
+            count: 4,
+            ..at(1.0, 0.0)
+        };
+        assert_eq!(verdict(few, at(2.0, 0.0), 0.01), "too few slices");
         assert_eq!(verdict(at(1.0, 0.20), at(1.05, 0.02), 0.01), "same");
     }
 }

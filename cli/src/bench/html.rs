@@ -90,6 +90,8 @@ fn measurement(it: &Measurement) -> String {
     let latencies: Vec<Row> = it
         .servers
         .iter()
+        // One that never answered has no latency, and nothing to do on this scale.
+        .filter(|server| server.p50_ns > 0.0)
         .map(|server| Row {
             name: server.name.clone(),
             bar: Some((server.p50_ns, server.p999_ns)),
@@ -107,7 +109,7 @@ fn measurement(it: &Measurement) -> String {
         "CPU per request against the floor: each slice, quartiles, median",
         &ratios,
         Scale::linear(&ratios, &[1.0]),
-        Some((1.0 - noise, 1.0 + noise)),
+        noise.is_finite().then_some((1.0 - noise, 1.0 + noise)),
         ratio,
     );
     out += &svg(

@@ -14,6 +14,15 @@ pub struct Spread {
 }
 
 impl Spread {
+    /// With fewer figures than this the range between the quartiles says nothing, and neither
+    /// does a comparison.
+    pub const ENOUGH: usize = 5;
+
+    /// Whether there are enough figures to say anything.
+    pub fn is_enough(&self) -> bool {
+        self.count >= Spread::ENOUGH
+    }
+
     /// The interquartile range.
     pub fn range(&self) -> f64 {
         self.high - self.low

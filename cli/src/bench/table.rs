@@ -2,6 +2,7 @@
 
 use super::results::Measurement;
 use super::run::Outcome;
+use super::stats::Spread;
 use super::syscalls::Method;
 use crate::load::report::SATURATED;
 use crate::output;
@@ -19,23 +20,27 @@ pub enum Verdict {
     Even,
     /// More, beyond the noise.
     More,
+    /// Too few slices were kept, of this server or of `floor-again`.
+    Unknown,
 }
 
 /// What the floor's second row says about the run: its distance from 1.00, or how far its median
-/// may be off, whichever is more.
+/// may be off, whichever is more. Infinite if too few of its slices were kept.
 pub fn noise(outcomes: &[Outcome]) -> f64 {
     let again = outcomes
         .iter()
         .find(|outcome| outcome.name == "floor-again");
     let ratio = again.and_then(|outcome| outcome.cpu_ratio);
-    ratio.map_or(LEAST, |ratio| {
-        (ratio.median - 1.0).abs().max(ratio.notch()).max(LEAST)
-    })
+    match ratio.filter(Spread::is_enough) {
+        Some(ratio) => (ratio.median - 1.0).abs().max(ratio.notch()).max(LEAST),
+        None => f64::INFINITY,
+    }
 }
 
 /// Whether a server differs from the floor by more than the noise of the run and of its own row.
 pub fn verdict(outcome: &Outcome, noise: f64) -> Verdict {
     match outcome.cpu_ratio {
+        Some(ratio) if !ratio.is_enough() || noise.is_infinite() => Verdict::Unknown,
         Some(ratio) if ratio.median > 1.0 + noise.max(ratio.notch()) => Verdict::More,
         Some(ratio) if ratio.median < 1.0 - noise.max(ratio.notch()) => Verdict::Less,
         _ => Verdict::Even,
@@ -104,6 +109,7 @@ fn row(outcome: &Outcome, conns: usize, noise: f64) -> Vec<String> {
             let words = match verdict(outcome, noise) {
                 Verdict::More => format!("LOSES {:.0} %", (ratio.median - 1.0) * 100.0),
                 Verdict::Even => "even".into(),
+                Verdict::Unknown => "too few slices".into(),
                 Verdict::Less => format!("wins {:.0} %", (1.0 - ratio.median) * 100.0),
             };
             (
@@ -153,10 +159,15 @@ fn row(outcome: &Outcome, conns: usize, noise: f64) -> Vec<String> {
 /// What the figures do not say by themselves.
 pub fn notes(outcomes: &[Outcome]) -> Vec<String> {
     let mut notes = Vec::new();
-    notes.push(format!(
-        "noise of this run: {:.3} (floor-again against floor)",
-        noise(outcomes)
-    ));
+    notes.push(match noise(outcomes) {
+        noise if noise.is_finite() => {
+            format!("noise of this run: {noise:.3} (floor-again against floor)")
+        }
+        _ => format!(
+            "fewer than {} slices of floor-again were kept, so nothing can be said (try --rounds)",
+            Spread::ENOUGH
+        ),
+    });
     if let Some(own) = outcomes.iter().find(|outcome| outcome.name == "gopark") {
         notes.extend(
             outcomes
@@ -199,7 +210,11 @@ fn against(own: &Outcome, other: &Outcome, noise: f64) -> Option<String> {
     if other.name == own.name || other.name.starts_with("floor") {
         return None;
     }
-    let (own, ratio) = (own.cpu_ratio?, other.cpu_ratio?);
+    let enough = |of: &Outcome| of.cpu_ratio.filter(Spread::is_enough);
+    let (own, ratio) = (enough(own)?, enough(other)?);
+    if noise.is_infinite() {
+        return None;
+    }
     let share = own.median / ratio.median;
     let doubt = noise.max(own.notch()).max(ratio.notch());
     let word = match share - 1.0 {
@@ -215,7 +230,6 @@ fn against(own: &Outcome, other: &Outcome, noise: f64) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::stats::Spread;
     use super::*;
 
     fn outcome(name: &str, low: f64, median: f64, high: f64) -> Outcome {
@@ -260,6 +274,20 @@ mod tests {
                 "{median}"
             );
         }
+    }
+
+    #[test]
+    fn few_slices_say_nothing() {
+        let mut few = outcome("x", 0.5, 0.5, 0.5);
+        few.cpu_ratio = few.cpu_ratio.map(|it| Spread { count: 4, ..it });
+        assert_eq!(verdict(&few, 0.01), Verdict::Unknown);
+        let whole = outcome("x", 0.5, 0.5, 0.5);
+        let unknown = noise(&[Outcome {
+            name: "floor-again".into(),
+            ..few
+        }]);
+        assert_eq!(verdict(&whole, unknown), Verdict::Unknown);
+        assert_eq!(verdict(&whole, 0.01), Verdict::Less);
     }
 
     #[test]

@@ -205,6 +205,7 @@ fn ratio(own: &Uneven, other: &Uneven, of: fn(&Pair) -> u64) -> Option<Spread> {
 
 fn verdict(ratio: Spread) -> String {
     let word = match ratio.median - 1.0 {
+        _ if !ratio.is_enough() => "(too few rounds)",
         more if more > ratio.notch().max(0.02) => "LOSES",
         more if more < -ratio.notch().max(0.02) => "wins",
         _ => "even",
@@ -229,7 +230,7 @@ mod tests {
 
     #[test]
     fn the_one_that_waits_longer_in_the_same_rounds_loses() {
-        let server = |name: &str, times: [u64; 4]| Uneven {
+        let server = |name: &str, times: [u64; 6]| Uneven {
             name: name.into(),
             rounds: times
                 .map(|p50| Pair {
@@ -244,8 +245,8 @@ mod tests {
                 .to_vec(),
         };
         let found = [
-            server("gopark", [20, 200, 40, 2]),
-            server("tokio-mt", [10, 100, 20, 1]),
+            server("gopark", [20, 200, 40, 2, 20, 40]),
+            server("tokio-mt", [10, 100, 20, 1, 10, 20]),
         ];
         assert_eq!(
             notes(&found),
