@@ -67,15 +67,15 @@ fn server(how: &str, n: usize) -> io::Result<()> {
     // One connection first, so that what every server has once is there before we look.
     let at = listener.local_addr()?;
     let start: fn(TcpConn) = match how {
-        "task" => |conn| echo(conn, Ok(())),
-        _ => |conn| echo_without_task(conn, Ok(())),
+        "task" => |conn| drop(gopark::spawn(move || echo(&conn))),
+        _ => echo_without_task,
     };
     let count = served.clone();
     let accepts = runtime.handle().spawn(move || {
         // Ends with the runtime.
         while let Ok((conn, _)) = listener.accept() {
             count.fetch_add(1, SeqCst);
-            drop(gopark::spawn(move || start(conn)));
+            start(conn);
         }
     });
     let mut first = start_clients(at, 1)?;
@@ -112,7 +112,7 @@ fn server(how: &str, n: usize) -> io::Result<()> {
 }
 
 /// A task waits in `read`, with its buffer on its stack.
-fn echo(conn: TcpConn, _: io::Result<()>) {
+fn echo(conn: &TcpConn) {
     let mut buf = [0; 512];
     while let Ok(n @ 1..) = conn.read(&mut buf) {
         if conn.write(&buf[..n]).is_err() {
@@ -121,18 +121,18 @@ fn echo(conn: TcpConn, _: io::Result<()>) {
     }
 }
 
-/// Nobody waits: the connection is where a task will start.
-fn echo_without_task(conn: TcpConn, readable: io::Result<()>) {
-    // The first call comes with the connection alone.
-    let _ = readable.and_then(|()| {
-        conn.on_readable(|conn, readable| {
-            let mut buf = [0; 512];
-            match readable.and_then(|()| conn.read(&mut buf)) {
-                Ok(n @ 1..) if conn.write(&buf[..n]).is_ok() => echo_without_task(conn, Ok(())),
-                _ => {}
-            }
-        })
+/// Nobody waits; a task starts when there is something to read.
+fn echo_without_task(conn: TcpConn) {
+    let waits = conn.on_readable(|conn, readable| {
+        let mut buf = [0; 512];
+        match readable.and_then(|()| conn.read(&mut buf)) {
+            Ok(n @ 1..) if conn.write(&buf[..n]).is_ok() => echo_without_task(conn),
+            _ => {}
+        }
     });
+    if let Err(err) = waits {
+        eprintln!("a connection is lost: {err}");
+    }
 }
 
 fn start_clients(at: SocketAddr, n: usize) -> io::Result<Child> {

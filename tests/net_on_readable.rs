@@ -22,10 +22,13 @@ fn after(millis: u64) -> Option<Instant> {
     Some(Instant::now() + Duration::from_millis(millis))
 }
 
+/// How a wait ended.
+type Ended = (TcpConn, io::Result<()>);
+
 /// Where the end of a wait is reported: from any task to any other, or to a thread.
 fn report() -> (
     impl Fn(TcpConn, io::Result<()>) + Clone + Send + 'static,
-    impl Fn() -> (TcpConn, io::Result<()>),
+    impl Fn() -> Ended,
 ) {
     let (tell, told) = mpsc::channel();
     let wait = move || {
