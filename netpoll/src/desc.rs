@@ -29,10 +29,11 @@
 
 use crate::clock;
 use crate::error::Error;
-use crate::park::{Park, Reason};
-use crate::slot::Slot;
+use crate::park::{Park, Reason, Waiter};
+use crate::slot::{Settled, Slot};
 use crate::sync::{Arc, AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::os::fd::RawFd;
+use std::ptr::NonNull;
 
 #[cfg(not(loom))]
 use crate::registration::Registrations;
@@ -236,6 +237,47 @@ impl PollDesc {
                 return Ok(());
             }
             self.check(mode)?;
+        }
+    }
+
+    /// [`PollDesc::wait`] for a waiter that has no thread to give up. True if it is parked: it will be
+    /// made ready, by an event or because the world has changed. False is "try again".
+    ///
+    /// # Errors
+    /// Those of [`PollDesc::wait`].
+    ///
+    /// # Safety
+    /// Those of [`Slot::settle`]. Called on the thread of `reactor`.
+    pub unsafe fn settle(
+        self: &Arc<Self>,
+        fd: RawFd,
+        mode: Mode,
+        waiter: NonNull<Waiter>,
+        park: &dyn Park,
+        reactor: &impl Reactor,
+    ) -> Result<bool, Error> {
+        let side = self.side(mode);
+        loop {
+            park.may_park()?;
+            if self.facts.load(SeqCst) & self.ends(mode) != 0 {
+                self.check(mode)?;
+            }
+            if self.home(mode) != reactor.id() {
+                reactor.register(fd, self, mode)?;
+            }
+            // SAFETY: contract of this function.
+            let settled = unsafe {
+                side.slot.settle(waiter, || {
+                    self.arm(mode, reactor);
+                    self.home(mode) == reactor.id()
+                        && self.facts.load(SeqCst) & self.ends(mode) == 0
+                })
+            };
+            match settled {
+                Settled::Parked => return Ok(true),
+                Settled::Ready => return Ok(false),
+                Settled::Interrupted => self.check(mode)?,
+            }
         }
     }
 

@@ -85,7 +85,7 @@ mod timers;
 pub use desc::{Mode, PollDesc};
 pub use error::{Error, Partial};
 #[cfg(not(loom))]
-pub use fd::{Fd, Kind};
+pub use fd::{Fd, Kind, Watched};
 pub use fd_mutex::FdMutex;
 pub use park::{Park, Reason, Refusal, Waiter};
 #[cfg(not(loom))]

@@ -418,6 +418,24 @@ impl Poller {
         Ok((index, seq))
     }
 
+    /// Interrupts up to `most` of those who wait for a descriptor registered here; returns how many.
+    /// For a runtime that ends: who waits without a task is known nowhere else.
+    pub fn interrupt_some(&self, most: usize) -> usize {
+        let mut waited = Vec::new();
+        for (_, entry) in self.descs.borrow().iter() {
+            for mode in [Mode::Read, Mode::Write] {
+                if waited.len() < most && entry.desc.is_waited(mode) {
+                    waited.push((entry.desc.clone(), mode));
+                }
+            }
+        }
+        // The table is free again: whoever is woken may do what it likes with it.
+        for (desc, mode) in &waited {
+            desc.interrupt(*mode);
+        }
+        waited.len()
+    }
+
     /// Makes `sleep` ready at `when`.
     pub(crate) fn add_sleep(&self, when: u64, sleep: Arc<Sleep>) {
         self.timers.borrow_mut().push(when, Target::Sleep(sleep));

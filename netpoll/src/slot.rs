@@ -18,6 +18,7 @@
 //! | [`Slot::unblock`] true | to `READY`    | stays                   | to `READY`, wakes nobody| to `READY`, wakes it |
 //! | [`Slot::unblock`] false| stays         | stays                   | to `NIL`, wakes nobody  | to `NIL`, wakes it   |
 //! | after the park         | swapped to `NIL`; true if it was `READY`          |                         |                      |
+//! | [`Slot::settle`]       | as `block`, but returns after the commit; who was woken then calls [`Slot::reset`]         ||||
 //!
 //! `WAIT` exists so that the last look at the world ("closed? expired?") happens after the slot
 //! says that somebody is coming: whoever changes the world first publishes the change and then
@@ -33,6 +34,17 @@ use std::ptr::NonNull;
 const NIL: usize = 0;
 const READY: usize = 1;
 const WAIT: usize = 2;
+
+/// What became of [`Slot::settle`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// The waiter is in the slot.
+    Parked,
+    /// The slot was ready; that is consumed.
+    Ready,
+    /// Look at the world again.
+    Interrupted,
+}
 
 /// A place where one task or thread can wait for one thing.
 #[derive(Debug)]
@@ -90,6 +102,44 @@ impl Slot {
             "corrupted slot: woken while the waiter was still in it"
         );
         old == READY
+    }
+
+    /// [`Slot::block`] for a waiter that has no thread to give up: puts it into the slot and returns.
+    ///
+    /// After [`Settled::Parked`] the waiter is anybody's: it may have been made ready before this
+    /// returns. Once it was, the slot is free again, and whatever `block` says after its park is found
+    /// out by looking at the world.
+    ///
+    /// # Safety
+    /// As for [`Park`]: the waiter stays valid until it is made ready.
+    ///
+    /// # Panics
+    /// If somebody else waits in this slot.
+    pub unsafe fn settle(
+        &self,
+        waiter: NonNull<Waiter>,
+        last_look: impl FnOnce() -> bool,
+    ) -> Settled {
+        if self.0.compare_exchange(NIL, WAIT, SeqCst, SeqCst).is_err() {
+            if self.0.compare_exchange(READY, NIL, SeqCst, SeqCst).is_ok() {
+                return Settled::Ready;
+            }
+            double_wait();
+        }
+        let waiter = waiter.as_ptr() as usize;
+        if last_look()
+            && self
+                .0
+                .compare_exchange(WAIT, waiter, SeqCst, SeqCst)
+                .is_ok()
+        {
+            return Settled::Parked;
+        }
+        if self.0.swap(NIL, SeqCst) == READY {
+            Settled::Ready
+        } else {
+            Settled::Interrupted
+        }
     }
 
     /// Makes the slot ready (`true`) or only interrupts its waiter (`false`), and returns the

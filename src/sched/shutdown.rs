@@ -3,6 +3,7 @@
 //! 1. `stopping` is set and every worker woken. Each interrupts whatever its tasks wait for; a call
 //!    that can fail returns an error, and every later one fails too, after a turn through the loop
 //!    so that a task that tries again and again does not hold its worker.
+//!    What waits without a task ([`crate::task::idle`]) is given one, a few hundred at a time.
 //! 2. Tasks end by themselves. When as many have ended as were spawned, the workers return.
 //! 3. When most of the bound has passed, `abandoned` is set. A worker that sees it gives up its
 //!    remaining tasks: header, stack and everything on it stay where they are for ever, because
@@ -22,6 +23,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
+
+/// How many waits without a task end in one look.
+const IDLE_AT_ONCE: usize = 256;
 
 /// How far a runtime has got with its end.
 #[derive(Debug, Default)]
@@ -243,6 +247,11 @@ impl Worker {
                     unsafe { Waiter::ready(waiter) };
                 }
             });
+        }
+        // Who waits without a task gets one now, to learn of the end; not all at once, for the memory.
+        if self.poller.interrupt_some(IDLE_AT_ONCE) > 0 {
+            self.poller.handle().wake();
+            return true;
         }
         let (spawned, finished) = self.runtime.spawned_and_finished();
         // A spawn from outside may come in between: then the inbox is not empty, or is closed to it.

@@ -12,10 +12,12 @@
 //! | `scope`     | tasks that borrow                                                  |
 //! | `local`     | task-locals                                                        |
 //! | `unpark`    | parking by hand                                                    |
+//! | `idle`      | waiting without a task, and starting one when the wait is over    |
 //! | `mod`       | spawn, yield, sleep, blocking                                      |
 
 mod bits;
 pub(crate) mod header;
+pub(crate) mod idle;
 mod join;
 pub(crate) mod local;
 mod scope;

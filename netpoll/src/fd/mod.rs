@@ -15,15 +15,19 @@
 //! | `mod.rs`   | new, lock, reference, deadlines, close                   |
 //! | `read.rs`  | read, readv, waiting for readability, the skipped read   |
 //! | `write.rs` | write, writev, waiting for writability                   |
+//! | `idle.rs`  | waiting for readability without a thread or a task       |
 //! | `stream.rs`| accept, connect, shutdown                                |
 //! | `shared.rs`| datagrams: many at once, no turns                        |
 //!
 //! Go: `internal/poll/fd_unix.go`.
 
+mod idle;
 mod read;
 mod shared;
 mod stream;
 mod write;
+
+pub use idle::Watched;
 
 use crate::desc::{Mode, PollDesc};
 use crate::error::{Error, errno};

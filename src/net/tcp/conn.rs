@@ -1,7 +1,10 @@
 //! A TCP connection.
 
 use super::inner::Inner;
-use crate::net::{Addr, Cause, Conn, TcpAddr};
+use crate::{
+    net::{Addr, Cause, Conn, TcpAddr},
+    task::idle,
+};
 use netpoll::Mode;
 use std::{
     fmt,
@@ -150,6 +153,55 @@ impl TcpConn {
         inner.start_timeout(Mode::Read);
         let done = inner.fd.wait_readable();
         done.map_err(|err| inner.fail("read", err))
+    }
+
+    /// Ends waiting in this task: calls `then` in a new one, with the connection, when a read would not
+    /// block (data, the end or an error is there), when the read deadline has passed, or when the
+    /// connection is closed or the runtime ends. Returns at once; a task that then ends gives its stack
+    /// back, so an idle connection holds none. Without a runtime, a new thread waits.
+    ///
+    /// Until `then` is called other readers wait, as they do behind a read that blocks.
+    ///
+    /// # Errors
+    /// If there is neither memory for a stack nor a thread, where one is needed at once. The connection
+    /// is dropped then, and `then` not called.
+    ///
+    /// ```
+    /// use gopark::net::{TcpConn, TcpListener};
+    /// /// Answers one request, and then waits for the next without a stack.
+    /// fn serve(conn: TcpConn, readable: std::io::Result<()>) {
+    ///     let mut buf = [0; 512];
+    ///     match readable.and_then(|()| conn.read(&mut buf)) {
+    ///         Ok(n @ 1..) if conn.write(&buf[..n]).is_ok() => {
+    ///             let _ = conn.on_readable(serve);
+    ///         }
+    ///         _ => {} // the end
+    ///     }
+    /// }
+    /// gopark::run(|| {
+    ///     let listener = TcpListener::bind("127.0.0.1:0")?;
+    ///     let client = TcpConn::connect(listener.local_addr()?)?;
+    ///     listener.accept()?.0.on_readable(serve)?;
+    ///     let mut buf = [0; 8];
+    ///     for _ in 0..3 {
+    ///         client.write(b"ping")?;
+    ///         assert_eq!(client.read(&mut buf)?, 4);
+    ///     }
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[track_caller]
+    pub fn on_readable<F>(self, then: F) -> io::Result<()>
+    where
+        F: FnOnce(TcpConn, io::Result<()>) + Send + 'static,
+    {
+        self.0.start_timeout(Mode::Read);
+        idle::when_readable(self.0, move |inner, result| {
+            let conn = TcpConn(inner);
+            let result = result.map_err(|err| conn.0.fail("read", err));
+            then(conn, result);
+        })
     }
 
     /// Waits until a write would not block: there is room, or an error.

@@ -1,7 +1,10 @@
 //! What the clones of one connection share.
 
 use super::keep_alive::{KeepAliveConfig, set_nodelay};
-use crate::net::{Cause, OpError, TcpAddr, fail, socket};
+use crate::{
+    net::{Cause, OpError, TcpAddr, fail, socket},
+    task::idle::HasFd,
+};
 use netpoll::{Error, Fd, Kind, Mode, Partial};
 use parking_lot::Mutex;
 use std::{
@@ -29,6 +32,12 @@ pub(super) struct Inner {
     pending: Mutex<Option<Error>>,
     /// Whether `pending` holds one; looked at by every write.
     has_pending: AtomicBool,
+}
+
+impl HasFd for Inner {
+    fn fd(&self) -> &Fd {
+        &self.fd
+    }
 }
 
 impl Inner {
