@@ -83,7 +83,7 @@ pub struct ServeArgs {
     /// Workers, each a thread with a poller of its own; one per core if not given
     #[arg(long, short, value_name = "N", value_parser = units::count)]
     pub workers: Option<usize>,
-    /// Read buffer of a connection
+    /// The most bytes one read takes; the worker lends a buffer of at most 16k
     #[arg(long, value_name = "SIZE", default_value = "4k", value_parser = units::size)]
     pub buffer: usize,
     /// A request must be complete this long after its first byte (http)

@@ -125,7 +125,17 @@ impl TcpConn {
     /// ```
     #[inline]
     pub fn read_lease(&self) -> io::Result<Lease> {
-        let (buffer, end) = self.read_lent(LEASE_SIZE, Buffer::take)?;
+        self.read_lease_of(LEASE_SIZE)
+    }
+
+    /// [`read_lease`](TcpConn::read_lease) of at most `most` bytes, from 1 to [`LEASE_SIZE`]: others
+    /// are not lent.
+    ///
+    /// # Errors
+    /// Those of [`TcpConn::read`].
+    #[inline]
+    pub fn read_lease_of(&self, most: usize) -> io::Result<Lease> {
+        let (buffer, end) = self.read_lent(most.clamp(1, LEASE_SIZE), Buffer::take)?;
         Ok(Lease {
             buffer,
             start: 0,

@@ -13,14 +13,10 @@ use gopark::net::TcpConn;
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 256 * 1024;
 
-/// Read buffers up to this size live on the task's stack, in the page below the one that its
-/// frames use anyway.
-const ON_STACK: usize = 4096;
-
 /// How connections are served.
 #[derive(Clone, Copy, Debug)]
 pub struct Manner {
-    /// Bytes of the read buffer.
+    /// The most bytes that one read takes.
     pub buffer: usize,
     /// Computing is handed to a thread for blocking work.
     pub offload: bool,
@@ -42,29 +38,7 @@ pub struct Patience {
 /// Serves a connection to its end.
 pub fn serve<S: Session>(
     conn: &TcpConn,
-    session: S,
-    manner: Manner,
-    connections: &Connections,
-) -> io::Result<()> {
-    if manner.buffer <= ON_STACK {
-        let mut buffer = [0; ON_STACK];
-        serve_with(
-            conn,
-            session,
-            &mut buffer[..manner.buffer],
-            manner,
-            connections,
-        )
-    } else {
-        let mut buffer = vec![0; manner.buffer];
-        serve_with(conn, session, &mut buffer, manner, connections)
-    }
-}
-
-fn serve_with<S: Session>(
-    conn: &TcpConn,
     mut session: S,
-    buffer: &mut [u8],
     manner: Manner,
     connections: &Connections,
 ) -> io::Result<()> {
@@ -72,9 +46,10 @@ fn serve_with<S: Session>(
     let mut limit = Limit::new(manner.patience);
     loop {
         limit.renew(conn, session.idle(), connections)?;
-        let count = match conn.read(buffer) {
-            Ok(0) => return Ok(()),
-            Ok(count) => count,
+        // A connection that waits holds no buffer; the worker lends one while there is data.
+        let input = match conn.read_lease_of(manner.buffer) {
+            Ok(input) if input.is_empty() => return Ok(()),
+            Ok(input) => input,
             Err(error) if error.kind() == ErrorKind::TimedOut => {
                 out.clear();
                 session.late(&mut out);
@@ -82,11 +57,11 @@ fn serve_with<S: Session>(
                     return Ok(());
                 }
                 conn.write(&out)?;
-                return linger(conn, buffer);
+                return linger(conn);
             }
             Err(error) => return Err(error),
         };
-        let cost = session.cost(&buffer[..count]);
+        let cost = session.cost(&input);
         if !cost.is_zero() {
             if manner.offload {
                 gopark::blocking(|| compute(cost));
@@ -95,26 +70,27 @@ fn serve_with<S: Session>(
             }
         }
         out.clear();
-        let (reply, next) = session.answer(&buffer[..count], &mut out);
+        let (reply, next) = session.answer(&input, &mut out);
         if !reply.is_empty() {
             conn.write(reply)?;
         }
         if next == Next::Close {
-            return linger(conn, buffer);
+            return linger(conn);
         }
     }
 }
 
 /// Says that no more will be sent, and reads on for a moment.
-fn linger(conn: &TcpConn, buffer: &mut [u8]) -> io::Result<()> {
+fn linger(conn: &TcpConn) -> io::Result<()> {
     conn.close_write()?;
     conn.set_read_deadline(Some(Instant::now() + LINGER))?;
     let mut read = 0;
     while read < LINGER_BYTES {
-        match conn.read(buffer)? {
-            0 => break,
-            count => read += count,
+        let rest = conn.read_lease()?;
+        if rest.is_empty() {
+            break;
         }
+        read += rest.len();
     }
     Ok(())
 }
