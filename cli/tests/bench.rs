@@ -71,10 +71,13 @@ fn every_workload_ends_with_tables_and_reports_that_can_be_read_again() {
         for server in table["servers"].as_array().unwrap() {
             let what = (&table["workload"], &server["name"]);
             assert_eq!(server["errors"], 0, "{what:?}");
-            assert!(
-                server["requests_per_second"].as_f64() > Some(0.0),
-                "{what:?}"
-            );
+            // On a busy machine the answers may come after such a short slice, but they come.
+            for slice in server["slices"].as_array().unwrap() {
+                assert!(
+                    slice["slice"]["all_requests"].as_u64() > Some(0),
+                    "{what:?}"
+                );
+            }
         }
     }
     assert_eq!(run["tables"].as_array().unwrap().len(), 8);
@@ -102,8 +105,10 @@ fn every_workload_ends_with_tables_and_reports_that_can_be_read_again() {
 
     let from = ["--from", json.0.to_str().unwrap()];
     let again = gopark(&from, &[("--markdown", &markdown), ("--baseline", &json)]);
+    // One round says nothing, and least of all that something has changed.
+    assert!(again.contains("against the run of"), "{again}");
     assert!(
-        again.contains("same") && !again.contains("WORSE"),
+        !again.contains("WORSE") && !again.contains("better"),
         "{again}"
     );
     assert!(markdown.read().contains("## uneven"));
