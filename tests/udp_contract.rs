@@ -44,7 +44,7 @@ fn a_dialed_socket_takes_no_address_and_another_needs_one() {
         }
         let bound = loopback();
         assert_eq!(bound.send_to(b"3", addr).unwrap(), 1);
-        assert_eq!(bound.send_to(b"4", &addr.to_string()).unwrap(), 1);
+        assert_eq!(bound.send_to(b"4", addr.to_string()).unwrap(), 1);
         assert_eq!(
             bound.write_msg(b"5", &[], Some(&addr.into()), 0).unwrap(),
             1
@@ -161,11 +161,8 @@ fn a_socket_knows_its_addresses_also_when_it_is_closed() {
         assert_eq!(conn.write(b"hello").unwrap(), 5);
         let (n, from) = PacketConn::recv_from(&to, &mut [0; 8]).unwrap();
         assert_eq!((n, from), (5, conn.local_addr()));
-        to.send_to(
-            b"yo",
-            &UdpAddr::from(to_socket(&conn.local_addr().unwrap())),
-        )
-        .unwrap();
+        to.send_to(b"yo", UdpAddr::from(to_socket(&conn.local_addr().unwrap())))
+            .unwrap();
         assert_eq!(conn.read(&mut [0; 8]).unwrap(), 2);
     });
 }
