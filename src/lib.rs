@@ -59,6 +59,8 @@
 //! address space unless [`Builder::stack_size`] says otherwise (256 KiB with debug assertions); an
 //! overflow ends the process with the task's name. A parked task takes at least one page of memory.
 
+#[cfg(not(loom))]
+mod descriptor;
 #[cfg(loom)]
 #[path = "task/bits.rs"]
 mod join_bits;
@@ -73,6 +75,7 @@ pub mod task;
 
 #[cfg(not(loom))]
 pub use {
+    descriptor::Descriptor,
     netpoll::Reason,
     sched::metrics::{Metrics, WorkerMetrics},
     sched::runtime::{Builder, Handle, Runtime, run},

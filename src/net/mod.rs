@@ -6,7 +6,8 @@ mod conn;
 mod control;
 mod dial;
 mod error;
-mod fail;
+pub(crate) mod fail;
+mod file;
 mod lease;
 mod listen;
 mod lookup;
@@ -36,6 +37,7 @@ pub use error::{
     AddrError, Cause, DnsError, Errno, InvalidAddrError, NetError, OpError, ParseError,
     SyscallError, Timeout, UnknownNetworkError,
 };
+pub use file::{file_conn, file_listener};
 pub use lease::{LEASE_SIZE, Lease, LeasedReader};
 pub use listen::{
     ListenConfig, listen, listen_multicast_udp, listen_packet, listen_tcp, listen_udp, listen_unix,

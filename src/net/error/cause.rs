@@ -16,7 +16,7 @@ use std::{error, fmt, io, sync::Arc};
 /// |---|---|---|---|
 /// | `Syscall`, `Errno` | `EAGAIN`, `ETIMEDOUT` | those, `EINTR`, `EMFILE`, `ENFILE` | the number's own |
 /// | `Timeout` | yes | yes | `TimedOut` |
-/// | `Closed` | no | no | `NotConnected` |
+/// | `Closed`, `ClosedFile` | no | no | `NotConnected` |
 /// | `Cancelled`, `Shutdown`, `Unwinding` | no | no | `Other` |
 /// | `NoDeadline`, `NotPollable` | no | no | `Unsupported` |
 /// | `UnexpectedEof` | no | no | `UnexpectedEof` |
@@ -42,6 +42,8 @@ pub enum Cause {
     Timeout(Timeout),
     /// The descriptor is closed on this side: `use of closed network connection`.
     Closed,
+    /// The descriptor, no socket, is closed on this side: `file already closed`.
+    ClosedFile,
     /// The token of the operation was cancelled: `operation was canceled`.
     Cancelled,
     /// The descriptor cannot have deadlines: `file type does not support deadline`.
@@ -122,10 +124,11 @@ impl Cause {
         }
     }
 
-    /// Whether the descriptor was closed on this side. Go: `errors.Is(err, net.ErrClosed)`.
+    /// Whether the descriptor was closed on this side. Go: `errors.Is(err, net.ErrClosed)`, and with
+    /// `os.ErrClosed`.
     pub fn is_closed(&self) -> bool {
         match self {
-            Cause::Closed => true,
+            Cause::Closed | Cause::ClosedFile => true,
             Cause::Op(err) => err.err.is_closed(),
             Cause::Io(err) => err.is_closed(),
             _ => false,

@@ -13,7 +13,7 @@ impl Cause {
             Cause::Syscall(err) => err.errno.kind(),
             Cause::Errno(errno) => errno.kind(),
             Cause::Timeout(_) => io::ErrorKind::TimedOut,
-            Cause::Closed => io::ErrorKind::NotConnected,
+            Cause::Closed | Cause::ClosedFile => io::ErrorKind::NotConnected,
             Cause::Cancelled | Cause::Shutdown | Cause::Unwinding => io::ErrorKind::Other,
             Cause::NoDeadline | Cause::NotPollable => io::ErrorKind::Unsupported,
             Cause::UnexpectedEof => io::ErrorKind::UnexpectedEof,

@@ -32,6 +32,7 @@ impl Cause {
     pub(super) fn sentence(&self) -> Option<&'static str> {
         Some(match self {
             Cause::Closed => "use of closed network connection",
+            Cause::ClosedFile => "file already closed",
             Cause::Cancelled => CANCELLED_TEXT,
             Cause::NoDeadline => "file type does not support deadline",
             Cause::NotPollable => "not pollable",

@@ -61,6 +61,15 @@ impl TcpListener {
         let _ = keep_alive.apply_to_new(fd);
     }
 
+    pub(super) fn fd(&self) -> &Fd {
+        &self.0.fd
+    }
+
+    #[cold]
+    pub(super) fn fail(&self, op: &'static str, cause: Cause) -> io::Error {
+        self.0.fail_for(op, cause)
+    }
+
     /// Waits for the next connection; returns it with the address of its peer. A connection that was
     /// reset while it was in the queue is given out, too, and says so when it is read.
     ///

@@ -6,6 +6,7 @@
 //! | `inner.rs`      | what its clones share; errors, and the address found lazily    |
 //! | `std_io.rs`     | std's `Read` and `Write`, and std's own sockets                |
 //! | `deadlines.rs`  | deadlines, and std's time-outs on top of them                  |
+//! | `raw.rs`        | system calls of the program's own, and duplicates              |
 //! | `options.rs`    | socket options                                                 |
 //! | `keep_alive.rs` | what a connection does to find out that its peer is gone       |
 //! | `connect.rs`    | one attempt to connect to one address                          |
@@ -28,6 +29,7 @@ mod inner;
 mod keep_alive;
 mod listener;
 mod options;
+mod raw;
 mod std_io;
 
 pub use conn::TcpConn;

@@ -1,0 +1,304 @@
+//! `Descriptor`: any open file, with a connection's locks, deadlines and close.
+//!
+//! The name is the project's word for the thing; `Fd` is the reactor's part of it, `File` is std's,
+//! and Go's `os.File` is about paths as well. Pipes, terminals, eventfds, devices and sockets of any
+//! family are waited for by the poller. What the poller cannot wait for (regular files) runs on the
+//! blocking pool, has no deadlines, and says so.
+
+mod pollable;
+mod std_io;
+
+use crate::net::{Addr, Cause, OpError, fail};
+use crate::task::{self, idle};
+use netpoll::{Error, Fd, Kind, Mode, Partial};
+use std::{
+    fmt, io,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
+    sync::Arc,
+    time::Instant,
+};
+
+/// An open file that tasks and threads may read, write and close at the same time: a pipe, a terminal,
+/// an eventfd. Clones are the same descriptor; dropping the last one closes it.
+///
+/// ```
+/// use gopark::Descriptor;
+/// gopark::run(|| {
+///     let (reader, writer) = std::io::pipe()?;
+///     let (reader, writer) = (Descriptor::new(reader)?, Descriptor::new(writer)?);
+///     let task = gopark::spawn(move || {
+///         let mut buf = [0; 8];
+///         reader.read(&mut buf).map(|n| buf[..n].to_vec())
+///     });
+///     writer.write(b"hello")?;
+///     assert_eq!(task.join().unwrap()?, b"hello");
+///     std::io::Result::Ok(())
+/// })?;
+/// # std::io::Result::Ok(())
+/// ```
+///
+/// Go: `os.NewFile` and `os.File`, as far as they are not about paths.
+#[derive(Clone)]
+pub struct Descriptor(Arc<Inner>);
+
+struct Inner {
+    fd: Fd,
+    name: Box<str>,
+}
+
+impl idle::HasFd for Inner {
+    fn fd(&self) -> &Fd {
+        &self.fd
+    }
+}
+
+impl Descriptor {
+    /// Takes over a descriptor. One that can be waited for is put into non-blocking mode, which
+    /// belongs to the open file: duplicates of it, in other processes too, have the same mode.
+    ///
+    /// # Errors
+    /// What the kernel says, most often too many open files.
+    pub fn new(fd: impl Into<OwnedFd>) -> io::Result<Descriptor> {
+        let fd = fd.into();
+        let name = format!("descriptor {}", fd.as_raw_fd());
+        Descriptor::named(fd, &name)
+    }
+
+    /// [`new`](Descriptor::new), with a name for errors: `read NAME: i/o timeout`.
+    ///
+    /// # Errors
+    /// Those of [`new`](Descriptor::new).
+    ///
+    /// Go: `os.NewFile`.
+    pub fn named(fd: impl Into<OwnedFd>, name: &str) -> io::Result<Descriptor> {
+        let fd = fd.into();
+        let kind = Kind {
+            pollable: pollable::is_pollable(fd.as_fd())?,
+            socket: is_socket(fd.as_fd()),
+            ..Kind::FILE
+        };
+        Ok(Descriptor(Arc::new(Inner {
+            fd: Fd::new(fd, kind)?,
+            name: name.into(),
+        })))
+    }
+
+    /// [`new`](Descriptor::new) from a bare number.
+    ///
+    /// # Errors
+    /// Those of [`new`](Descriptor::new); the number is closed then.
+    ///
+    /// # Safety
+    /// The number is open, and the caller owns it.
+    pub unsafe fn from_raw(fd: RawFd) -> io::Result<Descriptor> {
+        // SAFETY: contract of this function.
+        Descriptor::new(unsafe { OwnedFd::from_raw_fd(fd) })
+    }
+
+    /// Whether the poller can wait for it. What it cannot wait for has no deadlines, and runs on the
+    /// blocking pool.
+    pub fn is_pollable(&self) -> bool {
+        self.0.fd.kind().pollable
+    }
+
+    /// The name it has in errors.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Reads what is there, waiting until something is. `Ok(0)` is the end of the file, or an empty
+    /// `buf`.
+    ///
+    /// # Errors
+    /// `read NAME: i/o timeout`, `read NAME: file already closed`, or what the kernel says.
+    ///
+    /// Go: `os.File.Read`.
+    pub fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        let done = self.call(|fd| fd.read(buf));
+        done.map_err(|err| self.fail("read", err, 0))
+    }
+
+    /// Writes all of `buf`, waiting for room as often as needed, and returns its length.
+    ///
+    /// # Errors
+    /// As [`read`](Descriptor::read); [`NetError::bytes`](crate::net::NetError::bytes) says how many
+    /// bytes went out.
+    ///
+    /// Go: `os.File.Write`.
+    pub fn write(&self, buf: &[u8]) -> io::Result<usize> {
+        match self.write_all_of(buf) {
+            Ok(()) => Ok(buf.len()),
+            Err(Partial { written, error }) => Err(self.fail("write", error, written)),
+        }
+    }
+
+    fn write_all_of(&self, buf: &[u8]) -> Result<(), Partial> {
+        self.call(|fd| fd.write(buf))
+    }
+
+    /// Runs an operation: where it may block the thread, on the pool.
+    fn call<T: Send>(&self, f: impl FnOnce(&Fd) -> T + Send) -> T {
+        let fd = &self.0.fd;
+        if fd.kind().pollable {
+            f(fd)
+        } else {
+            task::blocking(|| f(fd))
+        }
+    }
+
+    /// Waits until a read would not block.
+    ///
+    /// # Errors
+    /// Those of [`read`](Descriptor::read).
+    pub fn readable(&self) -> io::Result<()> {
+        let done = self.0.fd.wait_readable();
+        done.map_err(|err| self.fail("read", err, 0))
+    }
+
+    /// Waits until a write would not block.
+    ///
+    /// # Errors
+    /// Those of [`write`](Descriptor::write).
+    pub fn writable(&self) -> io::Result<()> {
+        let done = self.0.fd.wait_writable();
+        done.map_err(|err| self.fail("write", err, 0))
+    }
+
+    /// Calls `then` in a new task when a read would not block; see
+    /// [`TcpConn::on_readable`](crate::net::TcpConn::on_readable).
+    ///
+    /// # Errors
+    /// Those of [`TcpConn::on_readable`](crate::net::TcpConn::on_readable).
+    #[track_caller]
+    pub fn on_readable<F>(self, then: F) -> io::Result<()>
+    where
+        F: FnOnce(Descriptor, io::Result<()>) + Send + 'static,
+    {
+        idle::when_readable(self.0, move |inner, result| {
+            let this = Descriptor(inner);
+            let result = result.map_err(|err| this.fail("read", err, 0));
+            then(this, result);
+        })
+    }
+
+    /// Calls `f` with the descriptor until it returns something, waiting in between until a read would
+    /// not block. Other readers wait meanwhile. Do not block in it.
+    ///
+    /// # Errors
+    /// `raw-read NAME: i/o timeout`, `raw-read NAME: file already closed`.
+    ///
+    /// Go: `syscall.RawConn.Read`.
+    pub fn raw_read<T>(&self, mut f: impl FnMut(BorrowedFd<'_>) -> Option<T>) -> io::Result<T> {
+        let _ = self.0.fd.raw(); // a duplicate made in `f` may outlive it
+        let again = |fd: BorrowedFd<'_>| f(fd).ok_or(libc::EAGAIN);
+        let done = self.0.fd.read_with("raw-read", again);
+        done.map_err(|err| self.fail("raw-read", err, 0))
+    }
+
+    /// [`raw_read`](Descriptor::raw_read) for system calls that write.
+    ///
+    /// # Errors
+    /// `raw-write NAME: i/o timeout`, `raw-write NAME: file already closed`.
+    ///
+    /// Go: `syscall.RawConn.Write`.
+    pub fn raw_write<T>(&self, mut f: impl FnMut(BorrowedFd<'_>) -> Option<T>) -> io::Result<T> {
+        let _ = self.0.fd.raw();
+        let again = |fd: BorrowedFd<'_>| f(fd).ok_or(libc::EAGAIN);
+        let done = self.0.fd.write_with("raw-write", again);
+        done.map_err(|err| self.fail("raw-write", err, 0))
+    }
+
+    /// Calls `f` with the descriptor, which stays open until `f` returns whoever closes meanwhile.
+    ///
+    /// # Errors
+    /// `raw-control NAME: file already closed`.
+    ///
+    /// Go: `syscall.RawConn.Control`.
+    pub fn with_fd<T>(&self, f: impl FnOnce(BorrowedFd<'_>) -> T) -> io::Result<T> {
+        let _ = self.0.fd.raw();
+        let done = self.0.fd.with(f);
+        done.map_err(|err| self.fail("raw-control", err, 0))
+    }
+
+    /// A duplicate, which shares the open file and stays open after this one is closed.
+    ///
+    /// # Errors
+    /// `file NAME: file already closed`, or what `fcntl` says.
+    pub fn dup(&self) -> io::Result<OwnedFd> {
+        let done = self.0.fd.dup();
+        done.map_err(|err| self.fail("file", err, 0))
+    }
+
+    /// Sets the moment after which reads and writes fail; `None` is never. It reaches operations that
+    /// wait.
+    ///
+    /// # Errors
+    /// `set NAME: file type does not support deadline`, `set NAME: file already closed`.
+    ///
+    /// Go: `os.File.SetDeadline`.
+    pub fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
+        self.set(&[Mode::Read, Mode::Write], deadline)
+    }
+
+    /// [`set_deadline`](Descriptor::set_deadline) for reads alone.
+    ///
+    /// # Errors
+    /// Those of [`set_deadline`](Descriptor::set_deadline).
+    pub fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
+        self.set(&[Mode::Read], deadline)
+    }
+
+    /// [`set_deadline`](Descriptor::set_deadline) for writes alone.
+    ///
+    /// # Errors
+    /// Those of [`set_deadline`](Descriptor::set_deadline).
+    pub fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
+        self.set(&[Mode::Write], deadline)
+    }
+
+    fn set(&self, modes: &[Mode], deadline: Option<Instant>) -> io::Result<()> {
+        let done = self.0.fd.set_deadline(modes, deadline);
+        done.map_err(|err| self.fail("set", err, 0))
+    }
+
+    /// Closes the descriptor for all clones: what waits on it fails, and so does whatever comes later.
+    ///
+    /// # Errors
+    /// `close NAME: file already closed` if it was closed before, or what `close` says.
+    pub fn close(&self) -> io::Result<()> {
+        let done = self.0.fd.close();
+        done.map_err(|err| self.fail("close", err, 0))
+    }
+
+    /// What a copy needs to know.
+    #[allow(dead_code)]
+    pub(crate) fn fd(&self) -> &Fd {
+        &self.0.fd
+    }
+
+    #[cold]
+    fn fail(&self, op: &'static str, err: Error, bytes: usize) -> io::Error {
+        let cause = match err {
+            Error::Closing => Cause::ClosedFile,
+            err => fail::cause(err),
+        };
+        OpError::new(op, "", cause)
+            .addr(Addr::File(self.0.name.clone()))
+            .bytes(bytes)
+            .into()
+    }
+}
+
+fn is_socket(fd: BorrowedFd<'_>) -> bool {
+    socket2::SockRef::from(&fd).r#type().is_ok()
+}
+
+impl fmt::Debug for Descriptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Descriptor")
+            .field("name", &self.0.name)
+            .field("pollable", &self.is_pollable())
+            .field("closed", &self.0.fd.is_closing())
+            .finish()
+    }
+}
