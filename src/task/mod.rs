@@ -316,7 +316,8 @@ pub fn yield_now() {
     }
 }
 
-/// Waits for `duration`, to the precision of the system's timers (well below a millisecond).
+/// Waits for `duration`, to the precision of the system's timers (well below a millisecond). Others
+/// get their turn even if there is nothing to wait for.
 /// It ends early when the runtime shuts down.
 ///
 /// ```
@@ -349,6 +350,9 @@ fn sleep_to(when: u64) {
     if in_task && std::thread::panicking() {
         let left = when.saturating_sub(netpoll::clock::now());
         return std::thread::sleep(Duration::from_nanos(left));
+    }
+    if netpoll::clock::now() >= when {
+        return yield_now();
     }
     netpoll::park::with_current(|park| {
         // Only a shutdown refuses a sleep here, and ending early is what sleeps do then.
