@@ -6,6 +6,7 @@
 //! | `ring`        | unstarted tasks, which idle workers may take (Go's `runq`)               |
 //! | `inbox`       | wake-ups and tasks from other threads                                    |
 //! | `idle`        | who sleeps, and who is called to look for unstarted tasks                |
+//! | `sharing`     | offering and taking unstarted tasks                                      |
 //! | `placement`   | where a new task starts                                                  |
 //! | `runtime`     | build, spawn from outside, run                                           |
 //! | `shutdown`    | ending every task and every thread within a bound                        |
@@ -28,6 +29,8 @@ pub(crate) mod overflow;
 pub(crate) mod placement;
 #[cfg(not(loom))]
 pub(crate) mod runtime;
+#[cfg(not(loom))]
+mod sharing;
 #[cfg(not(loom))]
 pub(crate) mod shutdown;
 #[cfg(not(loom))]

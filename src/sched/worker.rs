@@ -19,9 +19,10 @@
 
 use super::inbox::Inbox;
 use super::metrics::{Counts, add, set};
-use super::placement::{FEW, PATIENCE};
-use super::ring::{PLACES, Ring};
+use super::placement::PATIENCE;
+use super::ring::Ring;
 use super::runtime::Shared;
+use super::sharing::Patience;
 use crate::stack::{Pool, overflow};
 use crate::task::header::Header;
 use netpoll::{Park, Poller, PollerHandle, Reason, Refusal, Slot, Waiter, clock};
@@ -77,17 +78,6 @@ pub(crate) struct WorkerShared {
     pub(crate) held: AtomicBool,
 }
 
-/// How an idle worker treats the unstarted tasks of one that has less to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Patience {
-    /// It leaves them alone.
-    Fresh,
-    /// It has left some alone, and must look again after a moment.
-    Asked,
-    /// It has waited that moment: it takes them.
-    Spent,
-}
-
 /// The part of a worker that only its thread uses.
 #[derive(Debug)]
 pub(crate) struct Worker {
@@ -110,8 +100,8 @@ pub(crate) struct Worker {
     busy_since: Cell<u64>,
     turn: Cell<u32>,
     ids: Cell<[u64; 2]>,
-    stolen: RefCell<Vec<NonNull<Header>>>,
-    patience: Cell<Patience>,
+    pub(super) stolen: RefCell<Vec<NonNull<Header>>>,
+    pub(super) patience: Cell<Patience>,
     switches_at_trim: Cell<u64>,
 }
 
@@ -449,76 +439,6 @@ impl Worker {
         }
         add(&self.shared.counts.inbox, n);
         self.share_unstarted();
-    }
-
-    /// Lets an idle worker know that there is more to start here than this one starts at once.
-    #[inline]
-    pub(crate) fn share_unstarted(&self) {
-        if self.runtime.workers.len() > 1 && self.shared.unstarted.len() > 1 {
-            self.runtime.call_searcher();
-        }
-    }
-
-    /// Moves a share of the common queue to the own one.
-    #[cold]
-    fn take_injected(&self) {
-        if self.shared.unstarted.len() > PLACES / 2 {
-            return;
-        }
-        let mut taken = self.stolen.borrow_mut();
-        let share = self.share_of_common().max(1);
-        self.runtime.take_injected(share, &mut taken);
-        for task in taken.drain(..) {
-            self.enqueue_unstarted(task);
-        }
-    }
-
-    /// Takes unstarted tasks from the common queue or from another worker.
-    fn steal(&self) -> bool {
-        let workers = &self.runtime.workers;
-        if workers.len() == 1 && self.runtime.injector_is_empty() {
-            return false;
-        }
-        let waited = self.patience.replace(Patience::Fresh) == Patience::Spent;
-        let least = if waited { FEW } else { 0 };
-        let mut stolen = self.stolen.borrow_mut();
-        if !self.runtime.injector_is_empty() {
-            let share = self.share_of_common().max(least);
-            self.runtime.take_injected(share, &mut stolen);
-        }
-        let me = self.shared.index;
-        let others = (1..workers.len()).map(|i| &workers[(me + i) % workers.len()]);
-        for victim in others.filter(|victim| victim.unstarted.len() > 0) {
-            if !stolen.is_empty() {
-                break;
-            }
-            let share = self.share_of(victim).max(least);
-            victim.unstarted.steal(share, &mut stolen);
-        }
-        if stolen.is_empty() && self.runtime.has_unstarted() {
-            self.patience.set(Patience::Asked);
-        }
-        if stolen.is_empty() {
-            return false;
-        }
-        add(&self.shared.counts.steals, 1);
-        add(&self.shared.counts.stolen, stolen.len() as u64);
-        for task in stolen.drain(..) {
-            self.enqueue_unstarted(task);
-        }
-        true
-    }
-
-    /// Puts an unstarted task where this worker, or an idle one, will find it.
-    pub(crate) fn enqueue_unstarted(&self, task: NonNull<Header>) {
-        // Without other workers there is nobody to share with, and no need for the ring's atomics.
-        let alone = self.runtime.workers.len() == 1;
-        // SAFETY: a task in hand is alive.
-        if alone || unsafe { task.as_ref() }.attributes.pinned {
-            self.make_ready(task);
-        } else if let Err(task) = self.shared.unstarted.push(task) {
-            self.runtime.inject(task);
-        }
     }
 
     #[inline]

@@ -1,0 +1,94 @@
+//! Unstarted tasks between workers: offering them, and taking them when there is nothing else to do.
+//!
+//! A task that has not started is only a `Send` closure, so any worker may start it. How many a worker
+//! may take is decided in [`super::placement`]; who is woken to take them in [`super::idle`].
+
+use super::metrics::add;
+use super::placement::FEW;
+use super::ring::PLACES;
+use super::worker::Worker;
+use crate::task::header::Header;
+use std::ptr::NonNull;
+
+/// How an idle worker treats the unstarted tasks of one that has less to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// It leaves them alone.
+    Fresh,
+    /// It has left some alone, and must look again after a moment.
+    Asked,
+    /// It has waited that moment: it takes them.
+    Spent,
+}
+
+impl Worker {
+    /// Lets an idle worker know that there is more to start here than this one starts at once.
+    #[inline]
+    pub(crate) fn share_unstarted(&self) {
+        if self.runtime.workers.len() > 1 && self.shared.unstarted.len() > 1 {
+            self.runtime.call_searcher();
+        }
+    }
+
+    /// Moves a share of the common queue to the own one.
+    #[cold]
+    pub(super) fn take_injected(&self) {
+        if self.shared.unstarted.len() > PLACES / 2 {
+            return;
+        }
+        let mut taken = self.stolen.borrow_mut();
+        let share = self.share_of_common().max(1);
+        self.runtime.take_injected(share, &mut taken);
+        for task in taken.drain(..) {
+            self.enqueue_unstarted(task);
+        }
+    }
+
+    /// Takes unstarted tasks from the common queue or from another worker.
+    pub(super) fn steal(&self) -> bool {
+        let workers = &self.runtime.workers;
+        if workers.len() == 1 && self.runtime.injector_is_empty() {
+            return false;
+        }
+        let waited = self.patience.replace(Patience::Fresh) == Patience::Spent;
+        let least = if waited { FEW } else { 0 };
+        let mut stolen = self.stolen.borrow_mut();
+        if !self.runtime.injector_is_empty() {
+            let share = self.share_of_common().max(least);
+            self.runtime.take_injected(share, &mut stolen);
+        }
+        let me = self.shared.index;
+        let others = (1..workers.len()).map(|i| &workers[(me + i) % workers.len()]);
+        for victim in others.filter(|victim| victim.unstarted.len() > 0) {
+            if !stolen.is_empty() {
+                break;
+            }
+            let share = self.share_of(victim).max(least);
+            victim.unstarted.steal(share, &mut stolen);
+        }
+        if stolen.is_empty() && self.runtime.has_unstarted() {
+            self.patience.set(Patience::Asked);
+        }
+        if stolen.is_empty() {
+            return false;
+        }
+        add(&self.shared.counts.steals, 1);
+        add(&self.shared.counts.stolen, stolen.len() as u64);
+        for task in stolen.drain(..) {
+            self.enqueue_unstarted(task);
+        }
+        true
+    }
+
+    /// Puts an unstarted task where this worker, or an idle one, will find it.
+    pub(crate) fn enqueue_unstarted(&self, task: NonNull<Header>) {
+        // Without other workers there is nobody to share with, and no need for the ring's atomics.
+        let alone = self.runtime.workers.len() == 1;
+        // SAFETY: a task in hand is alive.
+        if alone || unsafe { task.as_ref() }.attributes.pinned {
+            self.make_ready(task);
+        } else if let Err(task) = self.shared.unstarted.push(task) {
+            self.runtime.inject(task);
+        }
+    }
+}
