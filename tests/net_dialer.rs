@@ -47,22 +47,27 @@ fn a_control_hook_sees_each_new_socket_with_its_network_and_address() {
         let (at4, at6) = (v4.local_addr().unwrap(), v6.local_addr().unwrap());
         out.name(at4, "SPORT");
         out.name(at6, "SPORT");
+        // Abstract names are the machine's, and others run this test, too.
+        let unix_name = format!("@golden-control-{}", std::process::id());
         let calls = Calls::default();
         let dialer = Dialer::new().control(log("dial", &calls));
         for (network, at) in [("tcp", at4), ("tcp4", at4), ("tcp", at6)] {
             dialer.dial(network, &at.to_string()).unwrap();
         }
+        dialer.dial("udp", "127.0.0.1:9").unwrap();
         let config = ListenConfig::new().control(log("listen", &calls));
         for (network, address) in [
             ("tcp", "127.0.0.1:0"),
             ("tcp", ":0"),
             ("tcp4", ":0"),
             ("tcp6", "[::1]:0"),
+            ("unix", &unix_name),
         ] {
             config.listen(network, address).unwrap();
         }
+        config.listen_packet("udp", ":0").unwrap();
         for line in calls.lock().unwrap().drain(..) {
-            out.print(line);
+            out.print(line.replace(&unix_name, "@golden-control"));
         }
         let bad = |_: &str, _: &str, _: BorrowedFd<'_>| Err(io::Error::other("my control error"));
         let is_mine = |err: &io::Error| matches!(err.net_cause(), Some(Cause::Io(inner)) if inner.to_string() == "my control error");
@@ -79,6 +84,21 @@ fn a_control_hook_sees_each_new_socket_with_its_network_and_address() {
             is_mine(&err)
         ));
         out.done("dial", dialer.dial("tcp", &to));
+        // Unix sockets have their hook, too, whatever they are for.
+        let unix = config.listen_unix("unix", &UnixAddr::new("", UnixNet::Stream));
+        let Addr::Unix(at) = unix.as_ref().unwrap().addr() else {
+            unreachable!("a Unix listener")
+        };
+        calls.lock().unwrap().clear();
+        dialer.dial("unix", &at.name.to_string_lossy()).unwrap();
+        config.listen_packet("unixgram", "").unwrap();
+        let seen = calls.lock().unwrap().join("; ");
+        let at = at.name.to_string_lossy();
+        let wanted = format!(
+            "dial control: network=unix address={at}; \
+             listen control: network=unixgram address="
+        );
+        assert_eq!(seen, wanted);
         out.compare(
             include_str!("golden/dial_control.txt"),
             &differences("dial_control"),

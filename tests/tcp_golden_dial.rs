@@ -4,7 +4,7 @@ mod harness;
 
 use gopark::net::{
     Addr, CancelToken, Cause, Conn, Dialer, TcpAddr, TcpConn, UdpAddr, UnixAddr, UnixNet, dial,
-    dial_tcp, dial_timeout, listen,
+    dial_tcp, dial_timeout, dial_udp, dial_unix, listen, listen_packet, listen_unix,
 };
 use harness::{
     everywhere, full_backlog, golden::intended::differences, lines::*, listener, scope, set_option,
@@ -82,8 +82,11 @@ fn an_address_nobody_can_have_is_unreachable() {
         }
         let address = "[ff01::1%lo]:80";
         out.done(&format!("Dial tcp6 {address}"), dial("tcp6", address));
-        let udp = [("UDP dial", "not of TCP")];
-        out.compare(include_str!("golden/dial_unreachable.txt"), &udp);
+        out.done(
+            "UDP dial never contacts the peer",
+            dial("udp", "127.0.0.1:9"),
+        );
+        out.compare(include_str!("golden/dial_unreachable.txt"), &[]);
     });
 }
 
@@ -150,7 +153,7 @@ fn a_dial_ends_at_the_earlier_of_time_out_and_deadline() {
     });
 }
 
-/// Follows the Go program `dial_bad_network`, its part about TCP and about what is no network.
+/// Follows the Go program `dial_bad_network`, but for its part about resolving.
 #[test]
 fn networks_that_are_none_are_said_to_be_unknown() {
     everywhere(|| {
@@ -173,10 +176,19 @@ fn networks_that_are_none_are_said_to_be_unknown() {
         for network in ["", "tcp5", "udp", "ip4:icmp"] {
             out.done(&format!("Listen {network}"), listen(network, "127.0.0.1:0"));
         }
+        for network in ["", "tcp", "foo"] {
+            let result = listen_packet(network, "127.0.0.1:0");
+            out.done(&format!("ListenPacket {network}"), result);
+        }
         for network in ["tcp", "udp", "unix"] {
             out.done(&format!("Dial {network} empty address"), dial(network, ""));
         }
         out.done("DialTCP udp", dial_tcp("udp", None, &TcpAddr::wildcard(0)));
+        out.done("DialUDP tcp", dial_udp("tcp", None, &UdpAddr::wildcard(0)));
+        let nameless = UnixAddr::new("", UnixNet::Stream);
+        out.done("ListenUnix tcp", listen_unix("tcp", &nameless));
+        let x = UnixAddr::new("x", UnixNet::Stream);
+        out.done("DialUnix tcp", dial_unix("tcp", None, &x));
         let dialer = Dialer::new().local_addr(TcpAddr::wildcard(0));
         let remote = TcpAddr::new([127, 0, 0, 1], 80);
         out.done("Dialer.DialTCP udp", dialer.dial_tcp("udp", &remote));
@@ -207,6 +219,10 @@ fn a_local_address_must_fit_and_must_be_free() {
             dial_tcp("tcp", Some(&not_ours), &to.into()),
         );
         out.done("Listen on address not ours", listen("tcp", "203.0.113.1:0"));
+        out.done(
+            "ListenPacket on address not ours",
+            listen_packet("udp", "203.0.113.1:0"),
+        );
         out.done(
             "LocalAddr port already listening",
             from(listener.addr()).dial("tcp", "127.0.0.1:1"),

@@ -84,7 +84,7 @@ pub fn dial_tcp(network: &str, local: Option<&TcpAddr>, remote: &TcpAddr) -> io:
 /// Go: `net.DialUDP` (`net/udpsock.go`).
 pub fn dial_udp(network: &str, local: Option<&UdpAddr>, remote: &UdpAddr) -> io::Result<UdpConn> {
     let dialed = match Network::parse(network) {
-        Ok(Network::Udp(version)) => udp::dial(version, local, remote),
+        Ok(Network::Udp(version)) => udp::dial(version, local, remote, &ControlHook::default()),
         _ => Err(unknown(network)),
     };
     dialed.map_err(|cause| between(network, cause, local.cloned(), Some(remote.clone())))
@@ -102,9 +102,13 @@ pub fn dial_unix(
     remote: &UnixAddr,
 ) -> io::Result<UnixConn> {
     let dialed = match Network::parse(network) {
-        Ok(Network::Unix(net @ (UnixNet::Stream | UnixNet::Packet))) => {
-            unix::dial(net, local, remote, None)
-        }
+        Ok(Network::Unix(net @ (UnixNet::Stream | UnixNet::Packet))) => unix::dial(
+            net,
+            local,
+            remote,
+            &Limits::default(),
+            &ControlHook::default(),
+        ),
         _ => Err(unknown(network)),
     };
     dialed.map_err(|cause| between(network, cause, local.cloned(), Some(remote.clone())))
@@ -121,7 +125,7 @@ pub fn dial_unixgram(
     local: Option<&UnixAddr>,
     remote: Option<&UnixAddr>,
 ) -> io::Result<UnixDatagram> {
-    unix::dial_gram(local, remote, None)
+    unix::dial_gram(local, remote, &Limits::default(), &ControlHook::default())
         .map_err(|cause| between("unixgram", cause, local.cloned(), remote.cloned()))
 }
 
@@ -225,7 +229,7 @@ impl Dialer {
     }
 
     /// Has `hook` called on each new socket before it is bound and connected, with the network
-    /// (`tcp4`, `tcp6` and so on), the address to be dialed and the socket. Its error ends the attempt
+    /// (`tcp4`, `udp6`, `unix` and so on), the address to be dialed and the socket. Its error ends the attempt
     /// and is the dial's. It may be called several times in one dial, and from several tasks.
     ///
     /// ```
@@ -365,7 +369,6 @@ impl Single for Dial {
     type Conn = Box<dyn Conn>;
 
     fn single(&self, addr: &Addr, limits: &Limits) -> Result<Box<dyn Conn>, Cause> {
-        let deadline = limits.deadline;
         match (self.network, addr, &self.local) {
             (Network::Tcp(version), Addr::Tcp(remote), local) => {
                 let attempt = Attempt {
@@ -384,7 +387,7 @@ impl Single for Dial {
                     Some(Addr::Udp(local)) => Some(local),
                     _ => None,
                 };
-                Ok(Box::new(udp::dial(version, local, remote)?))
+                Ok(Box::new(udp::dial(version, local, remote, &self.control)?))
             }
             (Network::Unix(net), Addr::Unix(remote), local) => {
                 let local = match local {
@@ -392,9 +395,11 @@ impl Single for Dial {
                     _ => None,
                 };
                 Ok(match net {
-                    UnixNet::Datagram => Box::new(unix::dial_gram(local, Some(remote), deadline)?),
+                    UnixNet::Datagram => {
+                        Box::new(unix::dial_gram(local, Some(remote), limits, &self.control)?)
+                    }
                     UnixNet::Stream | UnixNet::Packet => {
-                        Box::new(unix::dial(net, local, remote, deadline)?)
+                        Box::new(unix::dial(net, local, remote, limits, &self.control)?)
                     }
                 })
             }

@@ -20,7 +20,8 @@ impl ControlHook {
         ControlHook(Some(Arc::new(hook)))
     }
 
-    /// Calls the hook on `socket`, which is of `family` and will be connected or bound to `addr`.
+    /// Calls the hook on `socket`, which is of `family` (none for Unix sockets) and will be connected
+    /// or bound to `addr`.
     ///
     /// # Errors
     /// The hook's own.
@@ -29,21 +30,19 @@ impl ControlHook {
     pub fn call(
         &self,
         network: Network,
-        family: Family,
+        family: impl Into<Option<Family>>,
         addr: &Addr,
         socket: BorrowedFd<'_>,
     ) -> Result<(), Cause> {
         let Some(hook) = &self.0 else {
             return Ok(());
         };
-        let name = match (network, family) {
-            (Network::Tcp(_), Family::V4) => "tcp4",
-            (Network::Tcp(_), Family::V6) => "tcp6",
-            (Network::Udp(_), Family::V4) => "udp4",
-            (Network::Udp(_), Family::V6) => "udp6",
-            (Network::Ip(..), Family::V4) => "ip4",
-            (Network::Ip(..), Family::V6) => "ip6",
-            (Network::Unix(_), _) => network.as_str(),
+        let name = match (network, family.into()) {
+            (Network::Tcp(_), Some(Family::V4)) => "tcp4",
+            (Network::Tcp(_), Some(Family::V6)) => "tcp6",
+            (Network::Udp(_), Some(Family::V4)) => "udp4",
+            (Network::Udp(_), Some(Family::V6)) => "udp6",
+            _ => network.as_str(),
         };
         hook(name, &addr.to_string(), socket).map_err(Cause::from)
     }

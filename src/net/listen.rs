@@ -118,10 +118,7 @@ pub fn listen_unix(network: &str, local: &UnixAddr) -> io::Result<UnixListener> 
 ///
 /// Go: `net.ListenUnixgram` (`net/unixsock.go`).
 pub fn listen_unixgram(local: &UnixAddr) -> io::Result<UnixDatagram> {
-    unix::listen_gram(local).map_err(|cause| {
-        let err = OpError::new("listen", "unixgram", cause);
-        err.addr(local.clone()).into()
-    })
+    ListenConfig::new().listen_unixgram(local)
 }
 
 /// How to listen. Every setting has a sensible default.
@@ -221,7 +218,7 @@ impl ListenConfig {
         match local {
             Addr::Udp(local) => Ok(Box::new(self.listen_udp(network, local)?)),
             Addr::Unix(local) if local.net == UnixNet::Datagram => {
-                Ok(Box::new(listen_unixgram(local)?))
+                Ok(Box::new(self.listen_unixgram(local)?))
             }
             _ => {
                 let cause = AddrError::new(AddrError::UNEXPECTED_TYPE, address).into();
@@ -236,7 +233,9 @@ impl ListenConfig {
     /// Those of [`listen`].
     pub fn listen_udp(&self, network: &str, local: &UdpAddr) -> io::Result<UdpConn> {
         let made = match Network::parse(network) {
-            Ok(network @ Network::Udp(_)) => udp::listen(network, local, self.reuse_port),
+            Ok(network @ Network::Udp(_)) => {
+                udp::listen(network, local, self.reuse_port, &self.control)
+            }
             _ => Err(unknown(network)),
         };
         made.map_err(|cause| {
@@ -251,11 +250,22 @@ impl ListenConfig {
     /// Those of [`listen`].
     pub fn listen_unix(&self, network: &str, local: &UnixAddr) -> io::Result<UnixListener> {
         let made = match Network::parse(network) {
-            Ok(Network::Unix(net)) => unix::listen(net, local, self.queue()),
+            Ok(Network::Unix(net)) => unix::listen(net, local, self.queue(), &self.control),
             _ => Err(unknown(network)),
         };
         made.map_err(|cause| {
             let err = OpError::new("listen", network.to_owned(), cause);
+            err.addr(local.clone()).into()
+        })
+    }
+
+    /// A socket of datagrams, as [`listen_unixgram`].
+    ///
+    /// # Errors
+    /// Those of [`listen`].
+    pub fn listen_unixgram(&self, local: &UnixAddr) -> io::Result<UnixDatagram> {
+        unix::listen_gram(local, &self.control).map_err(|cause| {
+            let err = OpError::new("listen", "unixgram", cause);
             err.addr(local.clone()).into()
         })
     }

@@ -4,6 +4,7 @@ mod addr;
 mod buffers;
 mod cancel;
 mod conn;
+mod connect;
 mod control;
 mod dial;
 mod error;

@@ -2,16 +2,13 @@
 
 use super::{KeepAliveConfig, TcpConn, inner::Inner};
 use crate::net::{
-    Addr, Cause, ControlHook, Errno, IpVersion, Limits, Network, SocketFamily, TcpAddr, fail,
+    Addr, Cause, ControlHook, Errno, IpVersion, Limits, Network, SocketFamily, TcpAddr,
+    connect::connect,
+    fail,
     socket::{self, bind},
 };
-use netpoll::{Error, Fd, Kind, Mode, SockAddr};
-use std::{
-    net::SocketAddr,
-    os::fd::{AsFd, OwnedFd},
-    sync::Arc,
-    time::Instant,
-};
+use netpoll::{Fd, Kind, SockAddr};
+use std::os::fd::{AsFd, OwnedFd};
 
 /// How often a socket is made when what came of it was the kernel's accident.
 const TRIES: u32 = 3;
@@ -62,7 +59,7 @@ impl Attempt<'_> {
         }
         let target = remote.to_socket_addr(family.family)?;
         let fd = Fd::from_nonblocking(OwnedFd::from(socket), Kind::TCP);
-        let fd = connect(fd, target, limits)?;
+        let fd = connect(fd, &SockAddr::from(target), limits)?;
         let (local, peer) = fd
             .with(|fd| {
                 let local = socket::local_addr(fd)?;
@@ -90,44 +87,6 @@ fn retry<T>(once: bool, mut attempt: impl FnMut() -> T, is_accident: impl Fn(&T)
         }
     }
     attempt()
-}
-
-/// Connects with the deadline as the write deadline, which it is not any more afterwards; cancelling
-/// lets that pass. A connection the token may still reach is not handed out.
-///
-/// Go: `netFD.connect` (`net/fd_unix.go`).
-fn connect(fd: Fd, to: SocketAddr, limits: &Limits) -> Result<Fd, Cause> {
-    let to = SockAddr::from(to);
-    if limits.deadline.is_some() {
-        fd.set_deadline(&[Mode::Write], limits.deadline)
-            .map_err(fail::cause)?;
-    }
-    let fd = match &limits.token {
-        None => {
-            fd.connect(&to).map_err(fail::cause)?;
-            fd
-        }
-        Some(token) => {
-            let fd = Arc::new(fd);
-            let reached = fd.clone();
-            let watch = token.on_cancel(move || {
-                // A descriptor that is closed already waits for nothing.
-                let _ = reached.set_deadline(&[Mode::Write], Some(Instant::now()));
-            });
-            let result = fd.connect(&to);
-            let cancelled = !watch.stop();
-            match result {
-                Ok(()) | Err(Error::Timeout) if cancelled => return Err(Cause::Cancelled),
-                result => result.map_err(fail::cause)?,
-            }
-            // The closure, which had the only other one, is gone.
-            Arc::into_inner(fd).ok_or(Cause::Cancelled)?
-        }
-    };
-    if limits.deadline.is_some() {
-        fd.set_deadline(&[Mode::Write], None).map_err(fail::cause)?;
-    }
-    Ok(fd)
 }
 
 /// Go: `spuriousENOTAVAIL` (`net/tcpsock_posix.go`).
