@@ -5,25 +5,31 @@
 #![forbid(unsafe_code)]
 
 use super::{
-    Addr, AddrError, AddrList, Cause, Conn, IpVersion, KeepAliveConfig, Network, OpError, Purpose,
-    TcpAddr, TcpConn, Timeout, ToSocketAddrs, UdpAddr, UdpConn, UnixAddr, UnixConn, UnixDatagram,
-    UnixNet, lookup, network::unknown, tcp::Attempt, udp, unix,
+    Addr, AddrError, CancelToken, Cause, Conn, ControlHook, IpVersion, KeepAliveConfig, Limits,
+    Network, OpError, Purpose, Resolver, TcpAddr, TcpConn, ToSocketAddrs, UdpAddr, UdpConn,
+    UnixAddr, UnixConn, UnixDatagram, UnixNet, lookup,
+    network::unknown,
+    race::{self, Single},
+    tcp::Attempt,
+    udp, unix,
 };
 use std::{
     io,
     net::SocketAddr,
+    os::fd::BorrowedFd,
     time::{Duration, Instant},
 };
 
-/// No address gets less time than this, as long as there is so much.
-const SANE_MINIMUM: Duration = Duration::from_secs(2);
+/// When the second family joins in. Go: `Dialer.fallbackDelay` (`net/dial.go`).
+const FALLBACK_DELAY: Duration = Duration::from_millis(300);
 
 /// Connects to `address` on `network`: `tcp`, `tcp4`, `tcp6`, `udp`, `udp4`, `udp6`, `unix`,
 /// `unixgram` or `unixpacket`.
 ///
-/// On `tcp` and `udp` the address is `host:port`. The host may be a name, whose addresses are tried in
-/// order; without a host it is this machine. The port may be the name of a service. Elsewhere it is a
-/// path, or `@` and an abstract name.
+/// On `tcp` and `udp` the address is `host:port`. The host may be a name; without a host it is this
+/// machine. The port may be the name of a service. The addresses of a name are tried in order; on
+/// `tcp`, those of the other family than the first one's join in after 300 ms, and whoever connects
+/// first wins. Elsewhere the address is a path, or `@` and an abstract name.
 ///
 /// # Errors
 /// `dial tcp 127.0.0.1:1: connect: connection refused`, and the like. Of several addresses the first
@@ -62,23 +68,11 @@ pub fn dial_timeout(network: &str, address: &str, timeout: Duration) -> io::Resu
 ///
 /// Go: `net.DialTCP` (`net/tcpsock.go`).
 pub fn dial_tcp(network: &str, local: Option<&TcpAddr>, remote: &TcpAddr) -> io::Result<TcpConn> {
-    let fail = |cause| {
-        let err = OpError::new("dial", network.to_owned(), cause).addr(remote.clone());
-        io::Error::from(match local {
-            Some(local) => err.source(local.clone()),
-            None => err,
-        })
+    let dialer = match local {
+        Some(local) => Dialer::new().local_addr(local.clone()),
+        None => Dialer::new(),
     };
-    match Network::parse(network) {
-        Ok(Network::Tcp(version)) => Attempt {
-            version,
-            local,
-            keep_alive: KeepAliveConfig::default(),
-        }
-        .connect(remote, None)
-        .map_err(fail),
-        _ => Err(fail(unknown(network))),
-    }
+    dialer.dial_tcp(network, remote)
 }
 
 /// A socket that talks to `remote` on `network` (`udp`, `udp4`, `udp6`) only, from `local` if that is
@@ -90,7 +84,7 @@ pub fn dial_tcp(network: &str, local: Option<&TcpAddr>, remote: &TcpAddr) -> io:
 /// Go: `net.DialUDP` (`net/udpsock.go`).
 pub fn dial_udp(network: &str, local: Option<&UdpAddr>, remote: &UdpAddr) -> io::Result<UdpConn> {
     let dialed = match Network::parse(network) {
-        Ok(Network::Udp(version)) => udp::dial(version, local, remote),
+        Ok(Network::Udp(version)) => udp::dial(version, local, remote, &ControlHook::default()),
         _ => Err(unknown(network)),
     };
     dialed.map_err(|cause| between(network, cause, local.cloned(), Some(remote.clone())))
@@ -108,9 +102,13 @@ pub fn dial_unix(
     remote: &UnixAddr,
 ) -> io::Result<UnixConn> {
     let dialed = match Network::parse(network) {
-        Ok(Network::Unix(net @ (UnixNet::Stream | UnixNet::Packet))) => {
-            unix::dial(net, local, remote, None)
-        }
+        Ok(Network::Unix(net @ (UnixNet::Stream | UnixNet::Packet))) => unix::dial(
+            net,
+            local,
+            remote,
+            &Limits::default(),
+            &ControlHook::default(),
+        ),
         _ => Err(unknown(network)),
     };
     dialed.map_err(|cause| between(network, cause, local.cloned(), Some(remote.clone())))
@@ -127,7 +125,7 @@ pub fn dial_unixgram(
     local: Option<&UnixAddr>,
     remote: Option<&UnixAddr>,
 ) -> io::Result<UnixDatagram> {
-    unix::dial_gram(local, remote, None)
+    unix::dial_gram(local, remote, &Limits::default(), &ControlHook::default())
         .map_err(|cause| between("unixgram", cause, local.cloned(), remote.cloned()))
 }
 
@@ -160,6 +158,23 @@ pub struct Dialer {
     deadline: Option<Instant>,
     local: Option<Addr>,
     keep_alive: KeepAliveConfig,
+    fallback: Fallback,
+    control: ControlHook,
+    resolver: Resolver,
+    token: Option<CancelToken>,
+}
+
+/// When to start with the other family.
+#[derive(Clone, Copy, Debug)]
+enum Fallback {
+    After(Duration),
+    InTurn,
+}
+
+impl Default for Fallback {
+    fn default() -> Fallback {
+        Fallback::After(FALLBACK_DELAY)
+    }
 }
 
 impl Dialer {
@@ -196,101 +211,165 @@ impl Dialer {
         self
     }
 
+    /// How long the addresses of the first one's family are tried alone when a name stands for both
+    /// IPv4 and IPv6 and the network is `tcp`; then the others join in, and whoever connects first
+    /// wins. When the first family fails earlier, the other starts at once.
+    ///
+    /// Zero is the default, 300 ms. `None` lets all addresses take turns instead.
+    ///
+    /// Go: `Dialer.FallbackDelay` (`net/dial.go`), where a negative delay is our `None`; RFC 6555.
+    #[must_use]
+    pub fn fallback_delay(mut self, delay: impl Into<Option<Duration>>) -> Dialer {
+        self.fallback = match delay.into() {
+            None => Fallback::InTurn,
+            Some(Duration::ZERO) => Fallback::default(),
+            Some(delay) => Fallback::After(delay),
+        };
+        self
+    }
+
+    /// Has `hook` called on each new socket before it is bound and connected, with the network
+    /// (`tcp4`, `udp6`, `unix` and so on), the address to be dialed and the socket. Its error ends the attempt
+    /// and is the dial's. It may be called several times in one dial, and from several tasks.
+    ///
+    /// ```
+    /// use gopark::net::Dialer;
+    /// use std::io;
+    /// let dialer = Dialer::new().control(|network, address, _socket| {
+    ///     Err(io::Error::other(format!("not to {address} on {network}")))
+    /// });
+    /// let err = dialer.dial("tcp", "127.0.0.1:1").unwrap_err();
+    /// assert_eq!(err.to_string(), "dial tcp 127.0.0.1:1: not to 127.0.0.1:1 on tcp4");
+    /// ```
+    ///
+    /// Go: `Dialer.Control` (`net/dial.go`). There is no `ControlContext`: a closure brings along what
+    /// it needs.
+    #[must_use]
+    pub fn control<F>(mut self, hook: F) -> Dialer
+    where
+        F: Fn(&str, &str, BorrowedFd<'_>) -> io::Result<()> + Send + Sync + 'static,
+    {
+        self.control = ControlHook::new(hook);
+        self
+    }
+
+    /// Who is asked for the addresses of a name; by default the system. The earlier of its limits and
+    /// the dialer's holds.
+    ///
+    /// Go: `Dialer.Resolver` (`net/dial.go`).
+    #[must_use]
+    pub fn resolver(mut self, resolver: Resolver) -> Dialer {
+        self.resolver = resolver;
+        self
+    }
+
+    /// Ends dials with `operation was canceled` when `token` is cancelled. It has no effect on
+    /// connections.
+    ///
+    /// Go: the context of `Dialer.DialContext` (`net/dial.go`).
+    #[must_use]
+    pub fn cancel_token(mut self, token: &CancelToken) -> Dialer {
+        self.token = Some(token.clone());
+        self
+    }
+
     /// Connects to `address` on `network`, as [`dial`].
     ///
     /// # Errors
-    /// Those of [`dial`].
+    /// Those of [`dial`]; `operation was canceled`; the control hook's.
     ///
-    /// Go: `Dialer.Dial` (`net/dial.go`).
+    /// Go: `Dialer.Dial`, `Dialer.DialContext` (`net/dial.go`).
     pub fn dial(&self, network: &str, address: &str) -> io::Result<Box<dyn Conn>> {
-        let deadline = self.overall_deadline();
+        let limits = self.limits();
         let fail = |cause| OpError::new("dial", network.to_owned(), cause);
         let local = self.local.as_ref();
-        let list =
-            lookup::addresses(network, address, Purpose::Dial { local }, deadline).map_err(fail)?;
+        let purpose = Purpose::Dial { local };
+        let list = lookup::addresses_by(&self.resolver, network, address, purpose, &limits)
+            .map_err(fail)?;
         let dial = Dial {
             network: Network::parse(network).map_err(fail)?,
-            local,
+            local: self.local.clone(),
             keep_alive: self.keep_alive,
+            control: self.control.clone(),
         };
-        match dial.network {
-            Network::Tcp(IpVersion::Any) => {
-                let (primaries, fallbacks) = list.partition();
-                dial.parallel(primaries, fallbacks, deadline)
-            }
-            _ => dial.serial(list.iter(), deadline),
+        match (dial.network, self.fallback) {
+            (Network::Tcp(IpVersion::Any), Fallback::After(delay)) => match list.partition() {
+                (only, None) => race::serial(&dial, &only, &limits),
+                (primaries, Some(fallbacks)) => {
+                    race::parallel(&dial, &primaries, &fallbacks, delay, &limits)
+                }
+            },
+            _ => race::serial(&dial, &list, &limits),
         }
     }
 
-    fn overall_deadline(&self) -> Option<Instant> {
-        // A time-out beyond the end of time is none.
-        let timeout = self.timeout.and_then(|t| Instant::now().checked_add(t));
-        match (timeout, self.deadline) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
+    /// Connects to `remote` on `network` (`tcp`, `tcp4`, `tcp6`).
+    ///
+    /// ```
+    /// use gopark::net::{Dialer, TcpAddr, TcpListener};
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let conn = Dialer::new().dial_tcp("tcp", &listener.local_addr()?.into())?;
+    /// assert_eq!(conn.peer_addr()?, listener.local_addr()?);
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`Dialer::dial`].
+    ///
+    /// Go: `Dialer.DialTCP` (`net/tcpsock.go`).
+    pub fn dial_tcp(&self, network: &str, remote: &TcpAddr) -> io::Result<TcpConn> {
+        let local = match &self.local {
+            None => Ok(None),
+            Some(Addr::Tcp(local)) => Ok(Some(local)),
+            Some(other) => {
+                Err(AddrError::new(AddrError::MISMATCHED_LOCAL_TYPE, other.to_string()).into())
+            }
+        };
+        let fail = |cause| {
+            let err = OpError::new("dial", network.to_owned(), cause).addr(remote.clone());
+            io::Error::from(match &self.local {
+                Some(local) => err.source(local.clone()),
+                None => err,
+            })
+        };
+        let Ok(Network::Tcp(version)) = Network::parse(network) else {
+            return Err(fail(unknown(network)));
+        };
+        let limits = self.limits();
+        let attempt = Attempt {
+            version,
+            local: local.map_err(fail)?,
+            keep_alive: self.keep_alive,
+            control: self.control.clone(),
+        };
+        limits
+            .check()
+            .and_then(|()| attempt.connect(remote, &limits))
+            .map_err(fail)
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            deadline: Limits::earlier(self.timeout, self.deadline),
+            token: self.token.clone(),
         }
     }
 }
 
 /// One dial, whose address has been read.
-struct Dial<'a> {
+#[derive(Clone)]
+struct Dial {
     network: Network,
-    local: Option<&'a Addr>,
+    local: Option<Addr>,
     keep_alive: KeepAliveConfig,
+    control: ControlHook,
 }
 
-impl Dial<'_> {
-    /// Dials the addresses of the first one's family, and those of the other.
-    ///
-    /// They take turns. The place for letting the two families race ("happy eyeballs") is here: start
-    /// with the primaries, join with the fallbacks 300 ms later or when the primaries have failed, take
-    /// who comes first, close the other, and return the primaries' error if both fail.
-    ///
-    /// Go: `sysDialer.dialParallel`.
-    fn parallel(
-        &self,
-        primaries: AddrList,
-        fallbacks: Option<AddrList>,
-        deadline: Option<Instant>,
-    ) -> io::Result<Box<dyn Conn>> {
-        let all: Vec<Addr> = primaries
-            .into_iter()
-            .chain(fallbacks.into_iter().flatten())
-            .collect();
-        self.serial(all.iter(), deadline)
-    }
+impl Single for Dial {
+    type Conn = Box<dyn Conn>;
 
-    /// Dials one address after the other, each with its share of the time, until one succeeds. If none
-    /// does, the first one's error is returned.
-    ///
-    /// Go: `sysDialer.dialSerial`.
-    fn serial<'b>(
-        &self,
-        addrs: impl ExactSizeIterator<Item = &'b Addr>,
-        deadline: Option<Instant>,
-    ) -> io::Result<Box<dyn Conn>> {
-        let mut first = None;
-        let total = addrs.len();
-        for (i, addr) in addrs.enumerate() {
-            let share = match partial_deadline(Instant::now(), deadline, total - i) {
-                Ok(share) => share,
-                Err(late) => {
-                    first.get_or_insert_with(|| self.fail(addr, late.into()));
-                    break;
-                }
-            };
-            match self.single(addr, share) {
-                Ok(conn) => return Ok(conn),
-                Err(cause) => first.get_or_insert_with(|| self.fail(addr, cause)),
-            };
-        }
-        let none = || OpError::new("dial", self.network.as_str(), Cause::MissingAddress);
-        Err(first.unwrap_or_else(none).into())
-    }
-
-    /// Go: `sysDialer.dialSingle`.
-    fn single(&self, addr: &Addr, deadline: Option<Instant>) -> Result<Box<dyn Conn>, Cause> {
-        match (self.network, addr, self.local) {
+    fn single(&self, addr: &Addr, limits: &Limits) -> Result<Box<dyn Conn>, Cause> {
+        match (self.network, addr, &self.local) {
             (Network::Tcp(version), Addr::Tcp(remote), local) => {
                 let attempt = Attempt {
                     version,
@@ -299,15 +378,16 @@ impl Dial<'_> {
                         _ => None,
                     },
                     keep_alive: self.keep_alive,
+                    control: self.control.clone(),
                 };
-                Ok(Box::new(attempt.connect(remote, deadline)?))
+                Ok(Box::new(attempt.connect(remote, limits)?))
             }
             (Network::Udp(version), Addr::Udp(remote), local) => {
                 let local = match local {
                     Some(Addr::Udp(local)) => Some(local),
                     _ => None,
                 };
-                Ok(Box::new(udp::dial(version, local, remote)?))
+                Ok(Box::new(udp::dial(version, local, remote, &self.control)?))
             }
             (Network::Unix(net), Addr::Unix(remote), local) => {
                 let local = match local {
@@ -315,9 +395,11 @@ impl Dial<'_> {
                     _ => None,
                 };
                 Ok(match net {
-                    UnixNet::Datagram => Box::new(unix::dial_gram(local, Some(remote), deadline)?),
+                    UnixNet::Datagram => {
+                        Box::new(unix::dial_gram(local, Some(remote), limits, &self.control)?)
+                    }
                     UnixNet::Stream | UnixNet::Packet => {
-                        Box::new(unix::dial(net, local, remote, deadline)?)
+                        Box::new(unix::dial(net, local, remote, limits, &self.control)?)
                     }
                 })
             }
@@ -326,33 +408,18 @@ impl Dial<'_> {
         }
     }
 
-    fn fail(&self, addr: &Addr, cause: Cause) -> OpError {
+    fn fail(&self, addr: &Addr, cause: Cause) -> io::Error {
         let err = OpError::new("dial", self.network.as_str(), cause).addr(addr.clone());
-        match self.local {
+        match &self.local {
             Some(local) => err.source(local.clone()),
             None => err,
         }
+        .into()
     }
-}
 
-/// The moment until which the next of `left` addresses may be tried: an equal share of what is left,
-/// but not too little to be of use.
-///
-/// Go: `partialDeadline`.
-fn partial_deadline(
-    now: Instant,
-    deadline: Option<Instant>,
-    left: usize,
-) -> Result<Option<Instant>, Timeout> {
-    let Some(deadline) = deadline else {
-        return Ok(None);
-    };
-    let remaining = deadline.saturating_duration_since(now);
-    if remaining.is_zero() {
-        return Err(Timeout::Context);
+    fn missing(&self) -> io::Error {
+        OpError::new("dial", self.network.as_str(), Cause::MissingAddress).into()
     }
-    let share = remaining / u32::try_from(left).unwrap_or(u32::MAX).max(1);
-    Ok(Some(now + share.max(SANE_MINIMUM.min(remaining))))
 }
 
 impl TcpConn {
@@ -387,10 +454,12 @@ fn connect_each(addrs: &[TcpAddr], deadline: Option<Instant>) -> io::Result<TcpC
         version: IpVersion::Any,
         local: None,
         keep_alive: KeepAliveConfig::default(),
+        control: ControlHook::default(),
     };
+    let limits = Limits::until(deadline);
     let mut first = None;
     for addr in addrs {
-        match attempt.connect(addr, deadline) {
+        match attempt.connect(addr, &limits) {
             Ok(conn) => return Ok(conn),
             Err(cause) => {
                 first.get_or_insert_with(|| OpError::new("dial", "tcp", cause).addr(addr.clone()))
@@ -399,34 +468,4 @@ fn connect_each(addrs: &[TcpAddr], deadline: Option<Instant>) -> io::Result<TcpC
     }
     let none = || OpError::new("dial", "tcp", Cause::MissingAddress);
     Err(first.unwrap_or_else(none).into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Follows Go's TestDialerPartialDeadline.
-    #[test]
-    fn each_address_gets_its_share_of_the_time_but_at_least_two_seconds() {
-        let now = Instant::now();
-        let after = |seconds| now + Duration::from_secs(seconds);
-        for (deadline, left, expected) in [
-            (None, 1, Ok(None)),
-            (Some(after(12)), 1, Ok(Some(after(12)))),
-            (Some(after(12)), 2, Ok(Some(after(6)))),
-            (Some(after(12)), 3, Ok(Some(after(4)))),
-            (Some(after(12)), 12, Ok(Some(after(2)))),
-            (Some(after(3)), 12, Ok(Some(after(2)))),
-            (Some(after(2)), 12, Ok(Some(after(2)))),
-            (Some(after(1)), 12, Ok(Some(after(1)))),
-            (Some(now), 1, Err(Timeout::Context)),
-            (
-                now.checked_sub(Duration::from_millis(1)),
-                1,
-                Err(Timeout::Context),
-            ),
-        ] {
-            assert_eq!(partial_deadline(now, deadline, left), expected, "{left}");
-        }
-    }
 }

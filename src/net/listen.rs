@@ -5,16 +5,16 @@
 #![forbid(unsafe_code)]
 
 use super::{
-    Addr, AddrError, Cause, IpVersion, KeepAliveConfig, Listener, Network, OpError, PacketConn,
-    Purpose, SocketFamily, TcpAddr, TcpListener, ToSocketAddrs, UdpAddr, UdpConn, UnixAddr,
-    UnixDatagram, UnixListener, UnixNet, lookup,
+    Addr, AddrError, Cause, ControlHook, IpVersion, KeepAliveConfig, Listener, Network, OpError,
+    PacketConn, Purpose, SocketFamily, TcpAddr, TcpListener, ToSocketAddrs, UdpAddr, UdpConn,
+    UnixAddr, UnixDatagram, UnixListener, UnixNet, lookup,
     network::unknown,
     socket::{self, backlog, bind, maps_ipv4, named},
     udp, unix,
 };
 use std::{
     io,
-    os::fd::{AsFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
 /// Listens on `address` on `network`: `tcp`, `tcp4`, `tcp6`, `unix` or `unixpacket`.
@@ -118,10 +118,7 @@ pub fn listen_unix(network: &str, local: &UnixAddr) -> io::Result<UnixListener> 
 ///
 /// Go: `net.ListenUnixgram` (`net/unixsock.go`).
 pub fn listen_unixgram(local: &UnixAddr) -> io::Result<UnixDatagram> {
-    unix::listen_gram(local).map_err(|cause| {
-        let err = OpError::new("listen", "unixgram", cause);
-        err.addr(local.clone()).into()
-    })
+    ListenConfig::new().listen_unixgram(local)
 }
 
 /// How to listen. Every setting has a sensible default.
@@ -132,6 +129,7 @@ pub struct ListenConfig {
     keep_alive: KeepAliveConfig,
     reuse_port: bool,
     backlog: Option<u32>,
+    control: ControlHook,
 }
 
 impl ListenConfig {
@@ -160,6 +158,29 @@ impl ListenConfig {
     #[must_use]
     pub fn backlog(mut self, connections: u32) -> ListenConfig {
         self.backlog = Some(connections);
+        self
+    }
+
+    /// Has `hook` called on the new socket before it is bound, with the network (`tcp4`, `tcp6` and so
+    /// on), the address to be listened on and the socket. Its error is the listen's.
+    ///
+    /// ```
+    /// use gopark::net::ListenConfig;
+    /// let config = ListenConfig::new().control(|network, address, _socket| {
+    ///     assert_eq!((network, address), ("tcp4", "127.0.0.1:0"));
+    ///     Ok(())
+    /// });
+    /// config.listen("tcp", "127.0.0.1:0")?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go: `ListenConfig.Control` (`net/dial.go`).
+    #[must_use]
+    pub fn control<F>(mut self, hook: F) -> ListenConfig
+    where
+        F: Fn(&str, &str, BorrowedFd<'_>) -> io::Result<()> + Send + Sync + 'static,
+    {
+        self.control = ControlHook::new(hook);
         self
     }
 
@@ -197,7 +218,7 @@ impl ListenConfig {
         match local {
             Addr::Udp(local) => Ok(Box::new(self.listen_udp(network, local)?)),
             Addr::Unix(local) if local.net == UnixNet::Datagram => {
-                Ok(Box::new(listen_unixgram(local)?))
+                Ok(Box::new(self.listen_unixgram(local)?))
             }
             _ => {
                 let cause = AddrError::new(AddrError::UNEXPECTED_TYPE, address).into();
@@ -212,7 +233,9 @@ impl ListenConfig {
     /// Those of [`listen`].
     pub fn listen_udp(&self, network: &str, local: &UdpAddr) -> io::Result<UdpConn> {
         let made = match Network::parse(network) {
-            Ok(network @ Network::Udp(_)) => udp::listen(network, local, self.reuse_port),
+            Ok(network @ Network::Udp(_)) => {
+                udp::listen(network, local, self.reuse_port, &self.control)
+            }
             _ => Err(unknown(network)),
         };
         made.map_err(|cause| {
@@ -227,11 +250,22 @@ impl ListenConfig {
     /// Those of [`listen`].
     pub fn listen_unix(&self, network: &str, local: &UnixAddr) -> io::Result<UnixListener> {
         let made = match Network::parse(network) {
-            Ok(Network::Unix(net)) => unix::listen(net, local, self.queue()),
+            Ok(Network::Unix(net)) => unix::listen(net, local, self.queue(), &self.control),
             _ => Err(unknown(network)),
         };
         made.map_err(|cause| {
             let err = OpError::new("listen", network.to_owned(), cause);
+            err.addr(local.clone()).into()
+        })
+    }
+
+    /// A socket of datagrams, as [`listen_unixgram`].
+    ///
+    /// # Errors
+    /// Those of [`listen`].
+    pub fn listen_unixgram(&self, local: &UnixAddr) -> io::Result<UnixDatagram> {
+        unix::listen_gram(local, &self.control).map_err(|cause| {
+            let err = OpError::new("listen", "unixgram", cause);
             err.addr(local.clone()).into()
         })
     }
@@ -257,8 +291,7 @@ impl ListenConfig {
         };
         let addr = Addr::Tcp(local.clone());
         let family = SocketFamily::choose(network, Some(&addr), None, true, maps_ipv4());
-        self.listen_on(network.as_str(), local, family)
-            .map_err(fail)
+        self.listen_on(network, local, family).map_err(fail)
     }
 
     /// Listens on `addr`: a socket address, `"host:port"`, or one of the other forms of
@@ -284,7 +317,7 @@ impl ListenConfig {
                     maps_ipv4(),
                 ),
             };
-            match self.listen_on("tcp", &local, family) {
+            match self.listen_on(Network::Tcp(IpVersion::Any), &local, family) {
                 Ok(listener) => return Ok(listener),
                 Err(cause) => first.get_or_insert_with(|| fail(cause).addr(local)),
             };
@@ -295,20 +328,23 @@ impl ListenConfig {
     /// Go: `sysListener.listenTCP`, `netFD.listenStream` (`net/sock_posix.go`).
     fn listen_on(
         &self,
-        net: &'static str,
+        network: Network,
         local: &TcpAddr,
         family: SocketFamily,
     ) -> Result<TcpListener, Cause> {
-        let local = local.to_socket_addr(family.family)?;
+        let addr = local.to_socket_addr(family.family)?;
         let socket = socket::stream(family)?;
         named("setsockopt", socket.set_reuse_address(true))?;
         if self.reuse_port {
             named("setsockopt", socket.set_reuse_port(true))?;
         }
         TcpListener::prepare(socket.as_fd(), &self.keep_alive);
-        bind(&socket, local)?;
+        let named_addr = Addr::Tcp(local.clone());
+        self.control
+            .call(network, family.family, &named_addr, socket.as_fd())?;
+        bind(&socket, addr)?;
         named("listen", socket.listen(self.queue()))?;
-        TcpListener::new(OwnedFd::from(socket), net, None)
+        TcpListener::new(OwnedFd::from(socket), network.as_str(), None)
     }
 }
 

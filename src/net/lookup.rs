@@ -2,16 +2,16 @@
 
 #![forbid(unsafe_code)]
 
-use super::{AddrList, Cause, DnsError, Purpose, Resolution, resolve};
+use super::{AddrList, Cause, DnsError, Limits, Purpose, Resolution, Resolver, resolve};
 use std::time::Instant;
 
-/// Runs a call that blocks its thread. Everything in `net` that blocks comes through here.
+/// Runs a call that blocks its thread for a short time, such as reading a file.
 pub(crate) fn blocking<T: Send>(f: impl FnOnce() -> T + Send) -> T {
     crate::blocking(f)
 }
 
-/// The end points `address` stands for on `network`. Only a host name is asked about; that can take
-/// longer than `deadline`, and then fails as if it had been interrupted.
+/// The end points `address` stands for on `network`. Only a host name is asked about, the system, and
+/// no longer than until `deadline`.
 ///
 /// # Errors
 /// Those of [`resolve`], and `lookup HOST: i/o timeout`.
@@ -21,19 +21,30 @@ pub(crate) fn addresses(
     purpose: Purpose<'_>,
     deadline: Option<Instant>,
 ) -> Result<AddrList, Cause> {
+    let limits = Limits::until(deadline);
+    addresses_by(&Resolver::system(), network, address, purpose, &limits)
+}
+
+/// [`addresses`], as `resolver` knows them, within `limits`.
+///
+/// # Errors
+/// Those of [`addresses`], and `lookup HOST: operation was canceled`.
+pub(crate) fn addresses_by(
+    resolver: &Resolver,
+    network: &str,
+    address: &str,
+    purpose: Purpose<'_>,
+    limits: &Limits,
+) -> Result<AddrList, Cause> {
     match resolve(network, address, purpose)? {
         Resolution::Done(list) => Ok(list),
         Resolution::Lookup(query) => {
-            let late = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
-            let timed_out = DnsError::timed_out(query.host());
-            if late() {
-                return Err(timed_out.into());
-            }
-            let found = blocking(|| query.run());
-            if late() {
-                return Err(timed_out.into());
-            }
-            found
+            let ips = resolver.lookup_within(query.host(), query.ip_version(), limits)?;
+            // As Go, which looks again when the answer is there.
+            limits
+                .check()
+                .map_err(|cause| DnsError::given_up(query.host(), cause))?;
+            query.finish(ips)
         }
     }
 }

@@ -2,20 +2,27 @@
 
 mod addr;
 mod buffers;
+mod cancel;
 mod conn;
+mod connect;
 mod control;
 mod dial;
 mod error;
 pub(crate) mod fail;
 mod file;
+mod flight;
+mod hook;
 mod lease;
+mod limits;
 mod listen;
 mod lookup;
 mod message;
 mod network;
 mod packet;
 mod pipe;
+mod race;
 mod resolve;
+mod resolver;
 mod serve;
 mod socket;
 mod sys;
@@ -30,6 +37,7 @@ pub use addr::{
     join_host_port, parse_cidr, parse_ip, split_host_port,
 };
 pub use buffers::Buffers;
+pub use cancel::CancelToken;
 pub use conn::{Conn, Listener};
 pub use control::{ControlMessage, ControlMessages};
 pub use dial::{Dialer, dial, dial_tcp, dial_timeout, dial_udp, dial_unix, dial_unixgram};
@@ -47,15 +55,18 @@ pub use network::{IpVersion, Network};
 pub use packet::PacketConn;
 pub use pipe::{PipeConn, pipe};
 pub use resolve::{
-    AddrList, HostQuery, Purpose, Resolution, lookup_host, lookup_port, resolve, resolve_ip_addr,
+    AddrList, HostQuery, Purpose, Resolution, lookup_port, resolve, resolve_ip_addr,
     resolve_tcp_addr, resolve_udp_addr, resolve_unix_addr,
 };
+pub use resolver::{Resolver, lookup_host, lookup_ip};
 pub use serve::{AcceptFailure, Acceptor, Server, ServerHandle, ServerStats, classify, serve};
 pub use tcp::{Incoming, KeepAliveConfig, TcpConn, TcpListener};
 pub use to_addrs::ToSocketAddrs;
 pub use udp::{UdpConn, UdpMessage};
 pub use unix::{Credentials, UnixConn, UnixDatagram, UnixListener, UnixMessage};
 
+use hook::ControlHook;
+use limits::Limits;
 use std::io;
 
 /// Whether `err` says that a connection or listener is closed on this side; see

@@ -3,6 +3,9 @@
 //! The `.txt` files are what Go 1.27.3 printed on Linux. A test prints its own lines in the same
 //! vocabulary and compares line by line; lines that have no counterpart are named, with the reason.
 
+#[allow(dead_code, reason = "not every test has differences")]
+pub mod intended;
+
 use gopark::net::{AddrError, Cause, DnsError, Errno, NetError, OpError, ParseError, SyscallError};
 use gopark::net::{Timeout, UnknownNetworkError};
 use std::{error::Error, io};

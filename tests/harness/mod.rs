@@ -172,6 +172,15 @@ pub fn option(fd: impl AsFd, level: i32, name: i32) -> i32 {
     value
 }
 
+/// Sets a number among the options of a socket.
+pub fn set_option(fd: impl AsFd, level: i32, name: i32, value: i32) {
+    let at = (&raw const value).cast();
+    let len = size_of::<i32>() as libc::socklen_t;
+    // SAFETY: `at` and `len` describe one `i32`.
+    let done = unsafe { libc::setsockopt(fd.as_fd().as_raw_fd(), level, name, at, len) };
+    assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
+}
+
 /// The state of a connection in the kernel.
 pub fn tcp_state(conn: &TcpConn) -> &'static str {
     const STATES: [&str; 12] = [

@@ -150,6 +150,7 @@ impl Cause {
     pub fn is_shutdown(&self) -> bool {
         match self {
             Cause::Shutdown => true,
+            Cause::Dns(err) => err.cause.as_ref().is_some_and(|cause| cause.is_shutdown()),
             Cause::Op(err) => err.err.is_shutdown(),
             Cause::Io(err) => err.is_shutdown(),
             _ => false,

@@ -81,6 +81,18 @@ impl DnsError {
         }
     }
 
+    /// A look-up that somebody stopped waiting for, because of `cause`.
+    pub(crate) fn given_up(name: &str, cause: Cause) -> DnsError {
+        match cause {
+            Cause::Timeout(_) => DnsError::timed_out(name),
+            Cause::Cancelled => DnsError::cancelled(name),
+            cause => DnsError {
+                cause: Some(Box::new(cause.clone())),
+                ..DnsError::new(cause.to_string(), name)
+            },
+        }
+    }
+
     /// Go's `Timeout()`.
     pub fn is_timeout(&self) -> bool {
         self.is_timeout

@@ -1,10 +1,11 @@
 //! From a network and an address as text to end points.
 
-use super::{addr_list::AddrList, host::lookup_host, port::lookup_port};
+use super::{addr_list::AddrList, port::lookup_port};
 use crate::net::{
     IpVersion, Network,
     addr::{Addr, IpEndpoint, TcpAddr, UdpAddr, UnixAddr, UnixNet, ZonedIp, split_host_port},
     error::Cause,
+    lookup_host,
     network::unknown,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -51,7 +52,7 @@ impl HostQuery {
         self.network.ip_version()
     }
 
-    /// Looks the name up with [`lookup_host`] and finishes. **Blocks** its thread.
+    /// Looks the name up with [`lookup_host`] and finishes.
     ///
     /// # Errors
     /// Those of [`lookup_host`] and of [`finish`](HostQuery::finish).
@@ -160,7 +161,7 @@ fn resolve_one(network: Network, address: &str) -> Result<Addr, Cause> {
 }
 
 /// The TCP end point of `address`: `host:port`, with a name or a number for either. `network` is
-/// `tcp`, `tcp4`, `tcp6` or empty. **Blocks** its thread when the host is a name.
+/// `tcp`, `tcp4`, `tcp6` or empty. A name is looked up.
 ///
 /// # Errors
 /// A [`Cause`] that says what is wrong with the network, the address, the port or the host.
@@ -204,7 +205,7 @@ pub fn resolve_udp_addr(network: &str, address: &str) -> Result<UdpAddr, Cause> 
 }
 
 /// The IP end point of host `address` on `ip`, `ip4`, `ip6` (with or without `:PROTOCOL`) or empty.
-/// **Blocks** its thread when the host is a name.
+/// A name is looked up.
 ///
 /// # Errors
 /// A [`Cause`] that says what is wrong with the network or the host.

@@ -9,50 +9,43 @@ use crate::net::{
 };
 use std::fs;
 
-/// The addresses of `name`, in the order in which to try them. **Blocks** its thread for as long as
-/// the system's resolver takes, so tasks ask through a pool thread.
-///
-/// An address literal is its own answer. A name that cannot be a host's fails without a question,
-/// and onion names have no addresses and are never asked about. `version` keeps the resolver from
-/// asking name servers for addresses that could not be used; the answer may still hold others.
-///
-/// # Errors
-/// `lookup NAME: no such host`, or what the system's resolver says; [`DnsError::is_temporary`] where
-/// asking again may help. The system does not tell which server it asked, so no text has one.
-///
-/// ```
-/// use gopark::net::{lookup_host, IpVersion};
-/// assert_eq!(lookup_host("::1", IpVersion::Any).unwrap()[0].to_string(), "::1");
-/// let err = lookup_host("a..b", IpVersion::Any).unwrap_err();
-/// assert_eq!(err.to_string(), "lookup a..b: no such host");
-/// ```
-///
-/// Go: `Resolver.LookupIPAddr` (`net/lookup.go`) with `cgoLookupIP` (`net/cgo_unix.go`).
-pub fn lookup_host(name: &str, version: IpVersion) -> Result<Vec<ZonedIp>, DnsError> {
-    if let Some(literal) = ZonedIp::parse(name) {
-        return Ok(vec![literal]);
-    }
-    if !is_domain_name(name) {
-        return Err(DnsError::no_such_host(name));
-    }
-    if is_onion(name) {
-        return Ok(Vec::new());
-    }
-    ask(
-        name,
-        match version {
-            IpVersion::Any => None,
-            // A name in the hosts file is answered from there, whichever addresses it has: asking
-            // for one family only would send the name on to the name servers when the file has
-            // the other, and hide from the caller that the name exists.
-            _ if in_hosts_file(name) => None,
-            IpVersion::V4 => Some(Family::V4),
-            IpVersion::V6 => Some(Family::V6),
-        },
-    )
+/// What is known of a name without asking anybody.
+pub(crate) enum Known {
+    /// All there is to know.
+    Answer(Result<Vec<ZonedIp>, DnsError>),
+    /// Nothing.
+    No,
 }
 
-fn ask(name: &str, family: Option<Family>) -> Result<Vec<ZonedIp>, DnsError> {
+/// What is known of `name` without asking: an address literal is its own answer, a name that cannot
+/// be a host's does not exist, and onion names have no addresses and must never be asked about.
+pub(crate) fn known(name: &str) -> Known {
+    if let Some(literal) = ZonedIp::parse(name) {
+        Known::Answer(Ok(vec![literal]))
+    } else if !is_domain_name(name) {
+        Known::Answer(Err(DnsError::no_such_host(name)))
+    } else if is_onion(name) {
+        Known::Answer(Ok(Vec::new()))
+    } else {
+        Known::No
+    }
+}
+
+/// Asks the system for the addresses of `name`. **Blocks** its thread for as long as that takes.
+/// `version` keeps it from asking name servers for addresses that could not be used; the answer may
+/// still hold others.
+///
+/// Go: `cgoLookupIP` (`net/cgo_unix.go`).
+pub(crate) fn ask_system(name: &str, version: IpVersion) -> Result<Vec<ZonedIp>, DnsError> {
+    let family = match version {
+        IpVersion::Any => None,
+        // A name in the hosts file is answered from there, whichever addresses it has: asking
+        // for one family only would send the name on to the name servers when the file has
+        // the other, and hide from the caller that the name exists.
+        _ if in_hosts_file(name) => None,
+        IpVersion::V4 => Some(Family::V4),
+        IpVersion::V6 => Some(Family::V6),
+    };
     match sys::getaddrinfo(name, family) {
         Ok(found) => Ok(found
             .into_iter()

@@ -14,6 +14,6 @@ pub use address::{
     HostQuery, Purpose, Resolution, resolve, resolve_ip_addr, resolve_tcp_addr, resolve_udp_addr,
     resolve_unix_addr,
 };
-pub use host::lookup_host;
+pub(crate) use host::{Known, ask_system, known};
 pub use port::lookup_port;
 pub(crate) use tables::lookup_protocol;

@@ -3,7 +3,7 @@
 //! Read once, at the first question, as Go reads them. A file that is missing or cannot be read
 //! leaves the built-in entries: a container without `/etc/services` still dials `:http`.
 
-use crate::net::{error::AddrError, network::leading_number};
+use crate::net::{error::AddrError, lookup::blocking, network::leading_number};
 use std::{collections::HashMap, fs, sync::OnceLock};
 
 /// A transport protocol of the services table.
@@ -91,8 +91,13 @@ impl Services {
 /// anything.
 pub(super) fn service_port(transport: Transport, service: &str) -> Option<u32> {
     static SERVICES: OnceLock<Services> = OnceLock::new();
-    let services = SERVICES
-        .get_or_init(|| Services::read(&fs::read_to_string("/etc/services").unwrap_or_default()));
+    let read = || {
+        SERVICES.get_or_init(|| {
+            Services::read(&fs::read_to_string("/etc/services").unwrap_or_default())
+        })
+    };
+    // Only the first question reads the file, and holds no worker meanwhile.
+    let services = SERVICES.get().unwrap_or_else(|| blocking(read));
     let names = match transport {
         Transport::Tcp => &services.tcp,
         Transport::Udp => &services.udp,

@@ -2,11 +2,13 @@
 
 use super::{KeepAliveConfig, TcpConn, inner::Inner};
 use crate::net::{
-    Addr, Cause, Errno, IpVersion, Network, SocketFamily, TcpAddr, fail,
+    Addr, Cause, ControlHook, Errno, IpVersion, Limits, Network, SocketFamily, TcpAddr,
+    connect::connect,
+    fail,
     socket::{self, bind},
 };
-use netpoll::{Fd, Kind, Mode, SockAddr};
-use std::{net::SocketAddr, os::fd::OwnedFd, time::Instant};
+use netpoll::{Fd, Kind, SockAddr};
+use std::os::fd::{AsFd, OwnedFd};
 
 /// How often a socket is made when what came of it was the kernel's accident.
 const TRIES: u32 = 3;
@@ -17,21 +19,22 @@ pub(in crate::net) struct Attempt<'a> {
     pub version: IpVersion,
     pub local: Option<&'a TcpAddr>,
     pub keep_alive: KeepAliveConfig,
+    pub control: ControlHook,
 }
 
 impl Attempt<'_> {
-    /// Connects to `remote` before `deadline`.
+    /// Connects to `remote` within `limits`.
     ///
     /// Two accidents are met by trying again, unless the caller chose the local port: a connection to
     /// itself (the kernel chose the very port that is being dialed), and a local address that was in
     /// use only for a moment.
     ///
     /// Go: `sysDialer.doDialTCPProto` (`net/tcpsock_posix.go`).
-    pub fn connect(&self, remote: &TcpAddr, deadline: Option<Instant>) -> Result<TcpConn, Cause> {
+    pub fn connect(&self, remote: &TcpAddr, limits: &Limits) -> Result<TcpConn, Cause> {
         let port_chosen = self.local.is_some_and(|local| local.port != 0);
         retry(
             port_chosen,
-            || self.connect_once(remote, deadline),
+            || self.connect_once(remote, limits),
             |result| match result {
                 Ok(conn) => conn.0.local() == Some(conn.0.peer),
                 Err(cause) => is_spurious_unavailable(cause),
@@ -39,22 +42,24 @@ impl Attempt<'_> {
         )
     }
 
-    fn connect_once(&self, remote: &TcpAddr, deadline: Option<Instant>) -> Result<TcpConn, Cause> {
+    fn connect_once(&self, remote: &TcpAddr, limits: &Limits) -> Result<TcpConn, Cause> {
         let network = Network::Tcp(self.version);
         let (local_addr, remote_addr) = (
             self.local.map(|local| Addr::Tcp(local.clone())),
             Addr::Tcp(remote.clone()),
         );
         // Only listening asks whether IPv6 sockets serve IPv4.
-        let (local, remote_addr) = (local_addr.as_ref(), Some(&remote_addr));
-        let family = SocketFamily::choose(network, local, remote_addr, false, false);
+        let local = local_addr.as_ref();
+        let family = SocketFamily::choose(network, local, Some(&remote_addr), false, false);
         let socket = socket::stream(family)?;
+        self.control
+            .call(network, family.family, &remote_addr, socket.as_fd())?;
         if let Some(local) = self.local {
             bind(&socket, local.to_socket_addr(family.family)?)?;
         }
         let target = remote.to_socket_addr(family.family)?;
         let fd = Fd::from_nonblocking(OwnedFd::from(socket), Kind::TCP);
-        connect(&fd, target, deadline)?;
+        let fd = connect(fd, &SockAddr::from(target), limits)?;
         let (local, peer) = fd
             .with(|fd| {
                 let local = socket::local_addr(fd)?;
@@ -82,19 +87,6 @@ fn retry<T>(once: bool, mut attempt: impl FnMut() -> T, is_accident: impl Fn(&T)
         }
     }
     attempt()
-}
-
-/// Connects with `deadline` as the write deadline, which it is not any more afterwards.
-fn connect(fd: &Fd, to: SocketAddr, deadline: Option<Instant>) -> Result<(), Cause> {
-    if deadline.is_some() {
-        fd.set_deadline(&[Mode::Write], deadline)
-            .map_err(fail::cause)?;
-    }
-    fd.connect(&SockAddr::from(to)).map_err(fail::cause)?;
-    if deadline.is_some() {
-        fd.set_deadline(&[Mode::Write], None).map_err(fail::cause)?;
-    }
-    Ok(())
 }
 
 /// Go: `spuriousENOTAVAIL` (`net/tcpsock_posix.go`).

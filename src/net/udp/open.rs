@@ -4,7 +4,8 @@
 
 use super::{UdpConn, inner::Inner};
 use crate::net::{
-    Addr, Cause, Family, IpVersion, Network, OpError, SocketFamily, ToSocketAddrs, UdpAddr,
+    Addr, Cause, ControlHook, Family, IpVersion, Network, OpError, SocketFamily, ToSocketAddrs,
+    UdpAddr,
     socket::{self, bind, maps_ipv4, named},
     sys,
 };
@@ -20,6 +21,7 @@ pub(in crate::net) fn dial(
     version: IpVersion,
     local: Option<&UdpAddr>,
     remote: &UdpAddr,
+    control: &ControlHook,
 ) -> Result<UdpConn, Cause> {
     let network = Network::Udp(version);
     let (from, to) = (
@@ -28,6 +30,7 @@ pub(in crate::net) fn dial(
     );
     let family = SocketFamily::choose(network, from.as_ref(), Some(&to), false, maps_ipv4());
     let socket = socket::datagram(family)?;
+    control.call(network, family.family, &to, socket.as_fd())?;
     if let Some(local) = local {
         bind(&socket, local.to_socket_addr(family.family)?)?;
     }
@@ -47,17 +50,19 @@ pub(in crate::net) fn listen(
     network: Network,
     local: &UdpAddr,
     reuse_port: bool,
+    control: &ControlHook,
 ) -> Result<UdpConn, Cause> {
     let addr = Addr::Udp(local.clone());
     let family = SocketFamily::choose(network, Some(&addr), None, true, maps_ipv4());
-    listen_on(network.as_str(), local, family, reuse_port)
+    listen_on(network, local, family, reuse_port, control)
 }
 
 fn listen_on(
-    net: &'static str,
+    network: Network,
     local: &UdpAddr,
     family: SocketFamily,
     reuse_port: bool,
+    control: &ControlHook,
 ) -> Result<UdpConn, Cause> {
     let socket = socket::datagram(family)?;
     if reuse_port {
@@ -72,8 +77,10 @@ fn listen_on(
             Family::V6 => Ipv6Addr::UNSPECIFIED.into(),
         });
     }
+    let named_addr = Addr::Udp(local.clone());
+    control.call(network, family.family, &named_addr, socket.as_fd())?;
     bind(&socket, addr)?;
-    finish(socket, net, None, family.family)
+    finish(socket, network.as_str(), None, family.family)
 }
 
 /// A socket on a group's port that is a member of the group on one interface.
@@ -87,7 +94,7 @@ pub(in crate::net) fn listen_multicast(
     let Some(ip) = group.ip else {
         return Err(Cause::MissingAddress);
     };
-    let conn = listen(network, group, false)?;
+    let conn = listen(network, group, false, &ControlHook::default())?;
     let index = interface.unwrap_or(0);
     conn.0.with(|fd| {
         let socket = SockRef::from(&fd);
@@ -133,7 +140,7 @@ impl UdpConn {
     /// first one's.
     pub fn bind(addr: impl ToSocketAddrs) -> io::Result<UdpConn> {
         let fail = |cause| OpError::new("listen", "udp", cause);
-        let network = Network::Udp(IpVersion::Any);
+        let (network, plain) = (Network::Udp(IpVersion::Any), ControlHook::default());
         let mut first = None;
         for local in addr.to_udp_addrs().map_err(fail)? {
             // An address that names its family means it; without one, both are meant.
@@ -143,9 +150,9 @@ impl UdpConn {
                         family: local.family(),
                         v6_only: false,
                     };
-                    listen_on("udp", &local, family, false)
+                    listen_on(network, &local, family, false, &plain)
                 }
-                None => listen(network, &local, false),
+                None => listen(network, &local, false, &plain),
             };
             match made {
                 Ok(conn) => return Ok(conn),
@@ -165,7 +172,7 @@ impl UdpConn {
         let fail = |cause| OpError::new("dial", "udp", cause);
         let mut first = None;
         for remote in addr.to_udp_addrs().map_err(fail)? {
-            match dial(IpVersion::Any, None, &remote) {
+            match dial(IpVersion::Any, None, &remote, &ControlHook::default()) {
                 Ok(conn) => return Ok(conn),
                 Err(cause) => first.get_or_insert_with(|| fail(cause).addr(remote)),
             };

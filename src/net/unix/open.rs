@@ -4,17 +4,18 @@
 
 use super::{UnixConn, UnixDatagram, UnixListener, inner::Inner, names};
 use crate::net::{
-    Cause, Errno, OpError, UnixAddr, UnixNet, fail,
+    Addr, Cause, ControlHook, Errno, Limits, Network, OpError, UnixAddr, UnixNet,
+    connect::connect as connect_within,
+    fail,
     socket::{self, named},
     sys,
 };
-use netpoll::{Fd, Kind, Mode};
+use netpoll::{Fd, Kind};
 use socket2::{Domain, Socket, Type};
 use std::{
     ffi::OsStr,
     io,
     os::fd::{AsFd, OwnedFd},
-    time::Instant,
 };
 
 fn kind(net: UnixNet) -> Type {
@@ -28,6 +29,16 @@ fn kind(net: UnixNet) -> Type {
 fn new_socket(net: UnixNet) -> Result<Socket, Cause> {
     let made = Socket::new(Domain::UNIX, kind(net).nonblocking(), None);
     named("socket", made)
+}
+
+fn call(
+    control: &ControlHook,
+    net: UnixNet,
+    addr: &UnixAddr,
+    socket: &Socket,
+) -> Result<(), Cause> {
+    let addr = Addr::Unix(addr.clone());
+    control.call(Network::Unix(net), None, &addr, socket.as_fd())
 }
 
 fn bind(socket: &Socket, addr: &UnixAddr) -> Result<(), Cause> {
@@ -47,12 +58,13 @@ pub(in crate::net) fn dial(
     net: UnixNet,
     local: Option<&UnixAddr>,
     remote: &UnixAddr,
-    deadline: Option<Instant>,
+    limits: &Limits,
+    control: &ControlHook,
 ) -> Result<UnixConn, Cause> {
     if remote.name.is_empty() {
         return Err(Cause::MissingAddress);
     }
-    let inner = connect(net, local, Some(remote), deadline)?;
+    let inner = connect(net, local, Some(remote), limits, control)?;
     Ok(UnixConn::from_inner(inner))
 }
 
@@ -60,14 +72,15 @@ pub(in crate::net) fn dial(
 pub(in crate::net) fn dial_gram(
     local: Option<&UnixAddr>,
     remote: Option<&UnixAddr>,
-    deadline: Option<Instant>,
+    limits: &Limits,
+    control: &ControlHook,
 ) -> Result<UnixDatagram, Cause> {
     let named = |addr: &&UnixAddr| !addr.name.is_empty();
     let (local, remote) = (local.filter(named), remote.filter(named));
     if local.is_none() && remote.is_none() {
         return Err(Cause::MissingAddress);
     }
-    let inner = connect(UnixNet::Datagram, local, remote, deadline)?;
+    let inner = connect(UnixNet::Datagram, local, remote, limits, control)?;
     Ok(UnixDatagram::from_inner(inner))
 }
 
@@ -75,9 +88,13 @@ fn connect(
     net: UnixNet,
     local: Option<&UnixAddr>,
     remote: Option<&UnixAddr>,
-    deadline: Option<Instant>,
+    limits: &Limits,
+    control: &ControlHook,
 ) -> Result<Inner, Cause> {
     let socket = new_socket(net)?;
+    if let Some(named) = remote.or(local) {
+        call(control, net, named, &socket)?;
+    }
     if let Some(local) = local.filter(|local| !local.name.is_empty()) {
         bind(&socket, local)?;
     }
@@ -95,14 +112,7 @@ fn connect(
             Kind::DATAGRAM
         },
     );
-    if deadline.is_some() {
-        fd.set_deadline(&[Mode::Write], deadline)
-            .map_err(fail::cause)?;
-    }
-    fd.connect(&target).map_err(fail::cause)?;
-    if deadline.is_some() {
-        fd.set_deadline(&[Mode::Write], None).map_err(fail::cause)?;
-    }
+    let fd = connect_within(fd, &target, limits)?;
     let (local, peer) = fd
         .with(|fd| {
             let peer = match sys::getpeername(fd) {
@@ -122,8 +132,10 @@ pub(in crate::net) fn listen(
     net: UnixNet,
     local: &UnixAddr,
     backlog: i32,
+    control: &ControlHook,
 ) -> Result<UnixListener, Cause> {
     let socket = new_socket(net)?;
+    call(control, net, local, &socket)?;
     bind(&socket, local)?;
     if net != UnixNet::Datagram {
         named("listen", socket.listen(backlog))?;
@@ -133,9 +145,13 @@ pub(in crate::net) fn listen(
 }
 
 /// A socket of datagrams bound to `local`.
-pub(in crate::net) fn listen_gram(local: &UnixAddr) -> Result<UnixDatagram, Cause> {
+pub(in crate::net) fn listen_gram(
+    local: &UnixAddr,
+    control: &ControlHook,
+) -> Result<UnixDatagram, Cause> {
     let net = UnixNet::Datagram;
     let socket = new_socket(net)?;
+    call(control, net, local, &socket)?;
     bind(&socket, local)?;
     let local = local_addr(&socket, net)?;
     let inner = Inner::new(OwnedFd::from(socket), net, local, None);
@@ -161,8 +177,14 @@ impl UnixConn {
     /// `WouldBlock`.
     pub fn connect(name: impl AsRef<OsStr>) -> io::Result<UnixConn> {
         let addr = UnixAddr::new(name.as_ref(), UnixNet::Stream);
-        dial(UnixNet::Stream, None, &addr, None)
-            .map_err(|cause| OpError::new("dial", "unix", cause).addr(addr).into())
+        dial(
+            UnixNet::Stream,
+            None,
+            &addr,
+            &Limits::default(),
+            &ControlHook::default(),
+        )
+        .map_err(|cause| OpError::new("dial", "unix", cause).addr(addr).into())
     }
 
     /// Both ends of a connection of bytes.
@@ -192,7 +214,7 @@ impl UnixDatagram {
     /// `listen unixgram /s: bind: address already in use`, and the like.
     pub fn bind(name: impl AsRef<OsStr>) -> io::Result<UnixDatagram> {
         let addr = UnixAddr::new(name.as_ref(), UnixNet::Datagram);
-        listen_gram(&addr)
+        listen_gram(&addr, &ControlHook::default())
             .map_err(|cause| OpError::new("listen", "unixgram", cause).addr(addr).into())
     }
 
@@ -202,8 +224,13 @@ impl UnixDatagram {
     /// `dial unixgram /s: connect: no such file or directory`, and the like.
     pub fn connect(name: impl AsRef<OsStr>) -> io::Result<UnixDatagram> {
         let addr = UnixAddr::new(name.as_ref(), UnixNet::Datagram);
-        dial_gram(None, Some(&addr), None)
-            .map_err(|cause| OpError::new("dial", "unixgram", cause).addr(addr).into())
+        dial_gram(
+            None,
+            Some(&addr),
+            &Limits::default(),
+            &ControlHook::default(),
+        )
+        .map_err(|cause| OpError::new("dial", "unixgram", cause).addr(addr).into())
     }
 
     /// Two sockets that talk to each other.
@@ -225,7 +252,12 @@ impl UnixListener {
     /// a listener that is gone.
     pub fn bind(name: impl AsRef<OsStr>) -> io::Result<UnixListener> {
         let addr = UnixAddr::new(name.as_ref(), UnixNet::Stream);
-        listen(UnixNet::Stream, &addr, socket::backlog())
-            .map_err(|cause| OpError::new("listen", "unix", cause).addr(addr).into())
+        listen(
+            UnixNet::Stream,
+            &addr,
+            socket::backlog(),
+            &ControlHook::default(),
+        )
+        .map_err(|cause| OpError::new("listen", "unix", cause).addr(addr).into())
     }
 }
