@@ -56,14 +56,14 @@ impl Resolver {
     /// block. It is told which addresses are of use, and may return others.
     ///
     /// ```
-    /// use gopark::net::{Dialer, DnsError, Resolver, ZonedIp, listen};
+    /// use gopark::net::{Dialer, DnsError, Resolver, TcpListener, ZonedIp};
     /// let here = Resolver::new(|name, _| match name {
     ///     "here" => Ok(vec![ZonedIp::from(std::net::IpAddr::from([127, 0, 0, 1]))]),
     ///     _ => Err(DnsError::no_such_host(name)),
     /// });
     /// let dialer = Dialer::new().resolver(here);
-    /// let listener = listen("tcp4", ":0")?;
-    /// let port = listener.addr().port().unwrap();
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let port = listener.local_addr()?.port();
     /// let conn = dialer.dial("tcp", &format!("here:{port}"))?;
     /// let err = dialer.dial("tcp", "there:1").unwrap_err();
     /// assert_eq!(err.to_string(), "dial tcp: lookup there: no such host");

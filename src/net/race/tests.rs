@@ -6,6 +6,7 @@ use crate::{
     net::{DnsError, NetError, OpError, TcpAddr},
 };
 use parking_lot::Mutex;
+use std::sync::atomic::AtomicU8;
 
 /// Dials that connect, hang until they are ended, or fail at once, by the last number of the address.
 #[derive(Clone, Default)]
@@ -157,14 +158,12 @@ fn cancelling_ends_the_primaries_and_the_fallbacks_and_the_wait_for_them() {
 #[test]
 fn of_two_connections_one_is_returned_and_the_other_is_closed_before() {
     everywhere(|| {
-        // The primary connects when the fallback has, too: both race to the end.
-        let both = Arc::new(AtomicBool::new(false));
+        // Each connects when the other does.
+        let connecting = Arc::new(AtomicU8::new(0));
         let dial = Fake {
             connected: Some(Arc::new(move |last| {
-                if last == 2 {
-                    both.store(true, Ordering::SeqCst);
-                }
-                while !both.load(Ordering::SeqCst) {
+                connecting.fetch_or(last, Ordering::SeqCst);
+                while connecting.load(Ordering::SeqCst) != 1 | 2 {
                     sleep();
                 }
             })),
