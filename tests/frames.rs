@@ -8,7 +8,10 @@ mod requests;
 mod server;
 
 use gopark::net::{NetError, TcpConn, TcpListener};
-use harness::lines::{Lines, moved};
+use harness::{
+    lines::{Lines, moved},
+    until,
+};
 use requests::{Outcome, Requests, send_all};
 use server::protocol::{Command, Frame, FrameError, Id, LONGEST, read_frame};
 use server::service::{End, Limits, PANICKED, Server, Service};
@@ -27,41 +30,30 @@ const fn ms(n: u64) -> Duration {
 }
 
 /// Runs a server and `body` beside it, in tasks; then drains it.
-fn with_server<S: Service>(
+fn with_server<S: Service + Default>(
     limits: &Limits,
-    service: S,
     body: impl Fn(SocketAddr, &Server<S>) + Send + Sync,
 ) {
-    let service = Mutex::new(Some(service));
     harness::everywhere(|| {
-        let Some(service) = service.lock().unwrap().take() else {
+        // A plain thread has nothing to spawn sessions with.
+        if gopark::Handle::current().is_none() {
             return;
-        };
-        gopark::run(|| {
-            let listener = harness::listener();
-            let addr = listener.local_addr().unwrap();
-            let server = Server::new(listener, limits.clone(), service);
-            gopark::scope(|s| {
-                let run = s.spawn(|| server.run());
-                let done = catch_unwind(AssertUnwindSafe(|| body(addr, &server)));
-                server.drain();
-                run.join().unwrap().unwrap();
-                if let Err(panic) = done {
-                    resume_unwind(panic);
-                }
-                assert_eq!(server.metrics.open.get(), 0);
-                assert_eq!(server.metrics.in_flight.get(), 0);
-            });
+        }
+        let listener = harness::listener();
+        let addr = listener.local_addr().unwrap();
+        let server = Server::new(listener, limits.clone(), S::default());
+        gopark::scope(|s| {
+            let run = s.spawn(|| server.run());
+            let done = catch_unwind(AssertUnwindSafe(|| body(addr, &server)));
+            server.drain();
+            run.join().unwrap().unwrap();
+            if let Err(panic) = done {
+                resume_unwind(panic);
+            }
+            assert_eq!(server.metrics.open.get(), 0);
+            assert_eq!(server.metrics.in_flight.get(), 0);
         });
     });
-}
-
-fn until(what: &str, condition: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(20);
-    while !condition() {
-        assert!(Instant::now() < end, "{what}: not within 20 s");
-        gopark::sleep(ms(1));
-    }
 }
 
 /// Everything is well; remembers how connections ended.
@@ -70,7 +62,7 @@ struct Plain {
     ends: Mutex<Vec<String>>,
 }
 
-impl Service for &Plain {
+impl Service for Plain {
     fn submit(&self, _id: Id, _payload: &[u8]) -> u8 {
         0
     }
@@ -105,7 +97,7 @@ struct Recorded {
     lines: Mutex<Vec<String>>,
 }
 
-impl Service for &Recorded {
+impl Service for Recorded {
     fn submit(&self, id: Id, payload: &[u8]) -> u8 {
         let (id, bytes) = (String::from_utf8_lossy(&id).into_owned(), payload.len());
         let line = format!("server: cmd=0x02 id={id} payload={bytes} bytes");
@@ -160,13 +152,13 @@ const EOF: &str = r#""EOF" timeout=- temporary=- is=[io.EOF] chain=[EOF]"#;
 /// Follows the Go program `framed_protocol`.
 #[test]
 fn coalesced_split_truncated_and_concurrent_frames_are_served_as_go_serves_them() {
-    let service = Recorded::default();
     // In order, as the Go program does it.
     let limits = Limits {
         in_flight: 1,
         ..Limits::default()
     };
-    with_server(&limits, &service, |to, _| {
+    with_server(&limits, |to, server| {
+        let service: &Recorded = &server.service;
         let mut out = Lines::new();
         service.session(&mut out, to, "one request", |c, out| {
             c.write(&submit(b"00000001", b"hello")).unwrap();
@@ -271,8 +263,8 @@ fn coalesced_split_truncated_and_concurrent_frames_are_served_as_go_serves_them(
 
 #[test]
 fn a_bad_length_closes_its_connection_with_a_clear_error_and_no_other_one() {
-    let service = Plain::default();
-    with_server(&Limits::default(), &service, |to, server| {
+    with_server(&Limits::default(), |to, server| {
+        let service: &Plain = &server.service;
         let good = TcpConn::connect(to).unwrap();
         let mut bad = Vec::new();
         let longest = LONGEST as u32;
@@ -315,13 +307,13 @@ fn a_bad_length_closes_its_connection_with_a_clear_error_and_no_other_one() {
 
 #[test]
 fn a_frame_that_does_not_come_in_time_cuts_its_client_and_so_does_silence() {
-    let service = Plain::default();
     let limits = Limits {
         frame: ms(150),
         idle: ms(600),
         ..Limits::default()
     };
-    with_server(&limits, &service, |to, server| {
+    with_server(&limits, |to, server| {
+        let service: &Plain = &server.service;
         let conn = TcpConn::connect(to).unwrap();
         // Never silent for long, and still too slow.
         let start = Instant::now();
@@ -345,13 +337,13 @@ fn a_frame_that_does_not_come_in_time_cuts_its_client_and_so_does_silence() {
 
 #[test]
 fn a_client_that_does_not_read_its_answers_is_cut() {
-    let service = Plain::default();
     let limits = Limits {
         write: ms(200),
         send_buffer: Some(4096),
         ..Limits::default()
     };
-    with_server(&limits, &service, |to, server| {
+    with_server(&limits, |to, server| {
+        let service: &Plain = &server.service;
         let conn = TcpConn::connect(to).unwrap();
         conn.set_read_buffer(4096).unwrap();
         let many = submit(b"unread!!", b"").repeat(100);
@@ -379,7 +371,7 @@ struct Gate {
     open: AtomicBool,
 }
 
-impl Service for &Gate {
+impl Service for Gate {
     fn submit(&self, id: Id, _payload: &[u8]) -> u8 {
         if &id == b"panicked" {
             panic!("as it was told to");
@@ -396,12 +388,12 @@ impl Service for &Gate {
 
 #[test]
 fn no_more_is_read_than_may_be_under_way() {
-    let gate = Gate::default();
     let limits = Limits {
         in_flight: 4,
         ..Limits::default()
     };
-    with_server(&limits, &gate, |to, server| {
+    with_server(&limits, |to, server| {
+        let gate: &Gate = &server.service;
         let conn = TcpConn::connect(to).unwrap();
         conn.write(&submit(b"in chain", b"").repeat(100)).unwrap();
         until("four inside", || gate.inside.load(SeqCst) == 4);
@@ -419,8 +411,8 @@ fn no_more_is_read_than_may_be_under_way() {
 
 #[test]
 fn a_later_request_overtakes_one_that_waits_and_a_panic_is_an_answer() {
-    let gate = Gate::default();
-    with_server(&Limits::default(), &gate, |to, _| {
+    with_server(&Limits::default(), |to, server| {
+        let gate: &Gate = &server.service;
         let conn = TcpConn::connect(to).unwrap();
         let ids = [b"at ease!", b"in haste", b"panicked"];
         conn.write(&ids.map(|id| submit(id, b"")).concat()).unwrap();
@@ -434,8 +426,8 @@ fn a_later_request_overtakes_one_that_waits_and_a_panic_is_an_answer() {
 
 #[test]
 fn a_server_that_stops_answers_what_it_has_and_takes_nothing_new() {
-    let gate = Gate::default();
-    with_server(&Limits::default(), &gate, |to, server| {
+    with_server(&Limits::default(), |to, server| {
+        let gate: &Gate = &server.service;
         let conn = TcpConn::connect(to).unwrap();
         let silent = TcpConn::connect(to).unwrap();
         conn.write(&submit(b"received", b"").repeat(3)).unwrap();
@@ -460,23 +452,20 @@ fn a_client_that_stays_does_not_keep_a_server_from_stopping() {
         drain: ms(300),
         ..Limits::default()
     };
-    let service = Plain::default();
-    let start = Mutex::new(Instant::now());
-    with_server(&limits, &service, |to, server| {
+    with_server(&limits, |to, server| {
+        let service: &Plain = &server.service;
         let conn = TcpConn::connect(to).unwrap();
         until("the client", || server.metrics.open.get() == 1);
-        *start.lock().unwrap() = Instant::now();
-        // It neither reads nor closes, and outlives the server.
-        std::mem::forget(conn);
+        server.drain();
+        // It neither reads nor closes.
+        assert_eq!(service.until_ended(1), ["the server stops"]);
+        drop(conn);
     });
-    assert_eq!(*service.ends.lock().unwrap(), ["the server stops"]);
-    assert!(start.lock().unwrap().elapsed() < Duration::from_secs(10));
 }
 
 #[test]
 fn clients_with_many_requests_under_way_get_every_answer_once() {
-    let service = Plain::default();
-    with_server(&Limits::default(), &service, |to, server| {
+    with_server(&Limits::default(), |to, server: &Server<Plain>| {
         gopark::scope(|s| {
             for client in 0..8 {
                 s.spawn(move || {

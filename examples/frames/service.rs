@@ -108,7 +108,8 @@ impl fmt::Display for End {
 pub struct Server<S> {
     listener: TcpListener,
     limits: Limits,
-    service: S,
+    /// What it does for its clients.
+    pub service: S,
     /// What it counts.
     pub metrics: Metrics,
     draining: AtomicBool,
@@ -280,6 +281,8 @@ impl<S: Service> Server<S> {
         }
         self.read_within(conn, self.limits.frame);
         match read_frame(stream, self.limits.longest) {
+            // It may have come with the deadline that `drain` set.
+            Ok(Some(_)) if self.is_draining() => Err(End::Drained),
             Ok(Some(frame)) => Ok(frame),
             Ok(None) => Err(End::Normal),
             Err(FrameError::Io(err)) => Err(ended(err, End::SlowFrame)),
