@@ -97,6 +97,7 @@ fn a_caller_gives_up_at_its_deadline_while_the_question_goes_on() {
                 resolver.lookup_host("n", IpVersion::Any)
             });
             assert!(patient.is_pending());
+            until("the question", || slow.asked() > 0);
             assert_eq!(slow.asked(), 1);
             slow.answer();
             assert_eq!(patient.wait().unwrap(), local().unwrap());
