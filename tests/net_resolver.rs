@@ -97,10 +97,11 @@ fn a_caller_gives_up_at_its_deadline_while_the_question_goes_on() {
                 resolver.lookup_host("n", IpVersion::Any)
             });
             assert!(patient.is_pending());
+            until("the question", || slow.asked() > 0);
+            assert_eq!(slow.asked(), 1);
             slow.answer();
             assert_eq!(patient.wait().unwrap(), local().unwrap());
         });
-        assert_eq!(slow.asked(), 1);
     });
 }
 
@@ -139,8 +140,9 @@ fn callers_of_one_name_share_the_question_and_one_that_is_cancelled_leaves_the_o
             }
         });
         // With all answers there, the next question is a new one.
+        let before = slow.asked();
         ask("n", IpVersion::Any, &other).unwrap();
-        assert_eq!(slow.asked(), 4);
+        assert_eq!(slow.asked(), before + 1);
     });
 }
 
@@ -193,10 +195,10 @@ fn a_look_up_holds_neither_a_worker_nor_the_end_of_the_runtime() {
         });
         std::thread::sleep(harness::TICK);
         assert!(!other.is_finished());
+        assert_eq!(slow.asked(), 1);
         slow.answer();
         assert_eq!(other.join().unwrap().unwrap(), local().unwrap());
     });
-    assert_eq!(slow.asked(), 1);
 }
 
 #[test]
