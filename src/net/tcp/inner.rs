@@ -2,7 +2,7 @@
 
 use super::keep_alive::{KeepAliveConfig, set_nodelay};
 use crate::{
-    net::{Cause, OpError, TcpAddr, fail, socket},
+    net::{Cause, OpError, TcpAddr, copy::Stream, fail, socket},
     task::idle::HasFd,
 };
 use netpoll::{Error, Fd, Kind, Mode, Partial};
@@ -37,6 +37,28 @@ pub(super) struct Inner {
 impl HasFd for Inner {
     fn fd(&self) -> &Fd {
         &self.fd
+    }
+}
+
+impl Stream for Inner {
+    fn fd(&self) -> &Fd {
+        &self.fd
+    }
+
+    fn begin(&self, mode: Mode) -> io::Result<()> {
+        match mode {
+            Mode::Read => self.start_timeout(mode),
+            Mode::Write => self.start_write("write")?,
+        }
+        Ok(())
+    }
+
+    fn fail(&self, op: &'static str, cause: Cause, bytes: usize) -> io::Error {
+        self.fail_for(op, cause, bytes)
+    }
+
+    fn names_copies(&self) -> bool {
+        true
     }
 }
 
