@@ -4,7 +4,7 @@ mod harness;
 
 use gopark::{
     Handle, Runtime,
-    net::{NetError, TcpConn, TcpListener},
+    net::{NetError, TcpConn, TcpListener, UnixConn},
 };
 use harness::{everywhere, pair, until};
 use std::{
@@ -314,4 +314,23 @@ fn without_a_runtime_a_thread_waits() {
     let (n, thread) = told.recv_timeout(Duration::from_secs(30)).unwrap();
     assert_eq!(n, 3);
     assert_ne!(thread, me);
+}
+
+#[test]
+fn a_unix_connection_waits_without_a_task_too() {
+    everywhere(|| {
+        let (client, server) = UnixConn::pair().unwrap();
+        fn answer(conn: UnixConn, readable: io::Result<()>) {
+            let mut buf = [0; 8];
+            if let Ok(n @ 1..) = readable.and_then(|()| conn.read(&mut buf)) {
+                conn.write(&buf[..n]).unwrap();
+                conn.on_readable(answer).unwrap();
+            }
+        }
+        server.on_readable(answer).unwrap();
+        for _ in 0..20 {
+            client.write(b"ping").unwrap();
+            assert_eq!(client.read(&mut [0; 8]).unwrap(), 4);
+        }
+    });
 }

@@ -4,7 +4,8 @@
 mod ways;
 
 use gopark::net::{
-    AcceptFailure, Addr, Conn, Listener, NetError, Server, TcpConn, TcpListener, listen, serve,
+    AcceptFailure, Addr, Conn, Listener, NetError, Server, TcpConn, TcpListener, UnixConn,
+    UnixListener, listen, serve,
 };
 use std::{
     io,
@@ -318,4 +319,23 @@ fn an_error_that_no_waiting_cures_ends_the_server_with_it() {
     let listener: Box<dyn Listener> = Box::new(failing);
     let err = serve(listener, |_: &dyn Conn| {}).unwrap_err();
     assert_eq!(err.errno(), Some(libc::EINVAL));
+}
+
+#[test]
+fn a_unix_listener_is_served_with_connections_of_its_own_type() {
+    in_every_way(|| {
+        let path = format!(
+            "@gopark-serve-{}-{:?}",
+            std::process::id(),
+            std::thread::current().id()
+        );
+        let listener = UnixListener::bind(&path).unwrap();
+        let server = Server::new();
+        let handle = server.handle();
+        let served = go(move || server.serve(listener, |conn: &UnixConn| drop(conn.write(b"hi"))));
+        let client = UnixConn::connect(&path).unwrap();
+        assert_eq!(client.read(&mut [0; 8]).unwrap(), 2);
+        handle.shutdown();
+        assert_eq!(served.join().unwrap().finished, 1);
+    });
 }

@@ -23,10 +23,38 @@ use std::sync::Arc;
 #[derive(Debug)]
 struct Registration {
     poller: PollerHandle,
-    key: u32,
+    /// The place in the table, and in the two bits above [`KEY_BITS`] for which direction it is: 0 for
+    /// both. Every descriptor has room for two of these, so they are small.
+    place: u32,
     seq: u32,
+}
+
+/// No table is larger: the kernel has no more descriptors.
+const KEY_BITS: u32 = 30;
+
+impl Registration {
+    fn new(poller: PollerHandle, (key, seq): (u32, u32), only: Option<Mode>) -> Registration {
+        assert!(key < 1 << KEY_BITS, "a process has fewer descriptors");
+        let which = only.map_or(0, |mode| mode as u32 + 1);
+        Registration {
+            poller,
+            place: key | which << KEY_BITS,
+            seq,
+        }
+    }
+
+    fn key(&self) -> u32 {
+        self.place & ((1 << KEY_BITS) - 1)
+    }
+
     /// `None` is both directions.
-    only: Option<Mode>,
+    fn only(&self) -> Option<Mode> {
+        match self.place >> KEY_BITS {
+            0 => None,
+            1 => Some(Mode::Read),
+            _ => Some(Mode::Write),
+        }
+    }
 }
 
 /// A descriptor's registrations: at most one for each direction's home.
@@ -63,13 +91,13 @@ impl PollDesc {
             let keep = entry.as_ref().is_some_and(|r| {
                 let home = r.poller.id();
                 (!moves && home == kept && home != poller.id())
-                    || (home == poller.id() && r.only != Some(other))
+                    || (home == poller.id() && r.only() != Some(other))
             });
             if !keep && let Some(r) = entry.take() {
                 if r.poller.id() != poller.id() && self.is_armed_by(other, r.poller.id()) {
                     r.poller.disarmed();
                 }
-                r.poller.deregister(fd, r.key, r.seq, true);
+                r.poller.deregister(fd, r.key(), r.seq, true);
             }
         }
         if !regs
@@ -83,7 +111,7 @@ impl PollDesc {
             } else {
                 Some(mode)
             };
-            let (key, seq) = match poller.register(fd, self, only) {
+            let entered = match poller.register(fd, self, only) {
                 Ok(entered) => entered,
                 Err(err) => {
                     self.forget_homes_without_entry(&regs);
@@ -91,12 +119,7 @@ impl PollDesc {
                 }
             };
             let place = regs.entries.iter_mut().find(|e| e.is_none());
-            let entry = Registration {
-                poller: poller.handle().clone(),
-                key,
-                seq,
-                only,
-            };
+            let entry = Registration::new(poller.handle().clone(), entered, only);
             *place.expect("a descriptor has at most two homes") = Some(entry);
         }
         self.set_home(mode, poller.id());
@@ -133,7 +156,7 @@ impl PollDesc {
                     r.poller.disarmed();
                 }
             }
-            r.poller.deregister(fd, r.key, r.seq, delete);
+            r.poller.deregister(fd, r.key(), r.seq, delete);
         }
     }
 }

@@ -7,8 +7,10 @@ mod loom_park;
 use loom::sync::Arc;
 use loom::thread;
 use loom_park::{Threaded, model};
+use netpoll::slot::Settled;
 use netpoll::sync::{AtomicUsize, Ordering::Relaxed};
-use netpoll::{Reason, Slot};
+use netpoll::{Reason, Slot, Waiter};
+use std::ptr::NonNull;
 
 #[test]
 fn a_readiness_is_never_lost_and_wakes_exactly_once() {
@@ -102,5 +104,59 @@ fn a_readiness_that_came_before_needs_no_park() {
         slot.wake(true);
         slot.reset();
         assert!(!slot.block(&me, Reason::Read, || false));
+    });
+}
+
+/// A waiter without a thread, which counts.
+#[repr(C)]
+struct Counted {
+    waiter: Waiter,
+    readied: AtomicUsize,
+}
+
+impl Counted {
+    fn new() -> Arc<Counted> {
+        Arc::new(Counted {
+            waiter: Waiter::new(Counted::ready),
+            readied: AtomicUsize::new(0),
+        })
+    }
+
+    unsafe fn ready(waiter: NonNull<Waiter>) {
+        // SAFETY: the waiter is the first field, and the test keeps the whole until the end.
+        let this = unsafe { waiter.cast::<Counted>().as_ref() };
+        this.readied.fetch_add(1, netpoll::sync::Ordering::SeqCst);
+    }
+
+    fn at(&self) -> NonNull<Waiter> {
+        NonNull::from(self).cast()
+    }
+}
+
+#[test]
+fn a_waiter_without_a_thread_is_made_ready_once_if_it_was_parked_and_else_never() {
+    model(|| {
+        let slot = Arc::new(Slot::new());
+        let closed = Arc::new(AtomicUsize::new(0));
+        let waiter = Counted::new();
+        let event = {
+            let slot = slot.clone();
+            thread::spawn(move || slot.wake(true))
+        };
+        let closer = {
+            let (slot, closed) = (slot.clone(), closed.clone());
+            thread::spawn(move || {
+                closed.store(1, netpoll::sync::Ordering::SeqCst);
+                slot.wake(false);
+            })
+        };
+        let look = || closed.load(netpoll::sync::Ordering::SeqCst) == 0;
+        // SAFETY: the waiter stays until the end of the model.
+        let settled = unsafe { slot.settle(waiter.at(), look) };
+        event.join().unwrap();
+        closer.join().unwrap();
+        let parked = usize::from(settled == Settled::Parked);
+        assert_eq!(waiter.readied.load(netpoll::sync::Ordering::SeqCst), parked);
+        assert!(!slot.is_waited());
     });
 }

@@ -8,7 +8,7 @@
 mod pollable;
 mod std_io;
 
-use crate::net::{Addr, Cause, OpError, fail};
+use crate::net::{Addr, Cause, OpError, copy::Stream, fail};
 use crate::task::{self, idle};
 use netpoll::{Error, Fd, Kind, Mode, Partial};
 use std::{
@@ -270,20 +270,31 @@ impl Descriptor {
         done.map_err(|err| self.fail("close", err, 0))
     }
 
-    /// What a copy needs to know.
-    #[allow(dead_code)]
-    pub(crate) fn fd(&self) -> &Fd {
-        &self.0.fd
+    /// What the kernel can splice, if anything: what is waited for (it refuses what is no pipe or
+    /// socket, and is asked).
+    pub(crate) fn stream(&self) -> Option<&dyn Stream> {
+        self.is_pollable().then_some(&*self.0 as &dyn Stream)
     }
 
     #[cold]
     fn fail(&self, op: &'static str, err: Error, bytes: usize) -> io::Error {
-        let cause = match err {
-            Error::Closing => Cause::ClosedFile,
-            err => fail::cause(err),
+        self.0.fail(op, fail::cause(err), bytes)
+    }
+}
+
+impl Stream for Inner {
+    fn fd(&self) -> &Fd {
+        &self.fd
+    }
+
+    #[cold]
+    fn fail(&self, op: &'static str, cause: Cause, bytes: usize) -> io::Error {
+        let cause = match cause {
+            Cause::Closed => Cause::ClosedFile,
+            cause => cause,
         };
         OpError::new(op, "", cause)
-            .addr(Addr::File(self.0.name.clone()))
+            .addr(Addr::File(self.name.clone()))
             .bytes(bytes)
             .into()
     }

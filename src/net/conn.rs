@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::{Addr, NetError, error};
+use super::{Addr, NetError, copy::Stream, error};
 use std::{
     any::Any,
     fmt,
@@ -101,6 +101,21 @@ pub trait Conn: Any + Send + Sync + fmt::Debug {
     /// `close ..: use of closed network connection` if it is closed already.
     fn close(&self) -> io::Result<()>;
 
+    /// Ends writing: the peer reads the end of the stream after what was written.
+    ///
+    /// # Errors
+    /// `close ..: shutdown: transport endpoint is not connected`; `Unsupported` where a connection
+    /// cannot be closed by halves.
+    fn close_write(&self) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// The kernel's stream behind the connection, if there is one and it can be spliced.
+    #[doc(hidden)]
+    fn stream(&self) -> Option<&dyn Stream> {
+        None
+    }
+
     /// The address of this end, if it has one. It survives closing.
     fn local_addr(&self) -> Option<Addr>;
 
@@ -190,6 +205,14 @@ macro_rules! pointer_conn {
 
             fn close(&self) -> io::Result<()> {
                 (**self).close()
+            }
+
+            fn close_write(&self) -> io::Result<()> {
+                (**self).close_write()
+            }
+
+            fn stream(&self) -> Option<&dyn Stream> {
+                (**self).stream()
             }
 
             fn local_addr(&self) -> Option<Addr> {

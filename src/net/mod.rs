@@ -6,6 +6,7 @@ mod cancel;
 mod conn;
 mod connect;
 mod control;
+pub(crate) mod copy;
 mod dial;
 mod error;
 pub(crate) mod fail;
@@ -40,6 +41,7 @@ pub use buffers::Buffers;
 pub use cancel::CancelToken;
 pub use conn::{Conn, Listener};
 pub use control::{ControlMessage, ControlMessages};
+pub use copy::{CopyFrom, CopyTo, copy, copy_bidirectional, copy_n};
 pub use dial::{Dialer, dial, dial_tcp, dial_timeout, dial_udp, dial_unix, dial_unixgram};
 pub use error::{
     AddrError, Cause, DnsError, Errno, InvalidAddrError, NetError, OpError, ParseError,

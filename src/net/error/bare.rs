@@ -38,6 +38,18 @@ pub(crate) fn after(bytes: usize, mut err: io::Error) -> io::Error {
     Bare::error(Cause::from(err), bytes)
 }
 
+/// The error of an operation that had moved `bytes`, whatever the part that failed counted.
+pub(crate) fn with_bytes(bytes: usize, mut err: io::Error) -> io::Error {
+    if let Some(payload) = err.get_mut() {
+        if let Some(op) = payload.downcast_mut::<OpError>() {
+            op.bytes = 0;
+        } else if let Some(bare) = payload.downcast_mut::<Bare>() {
+            bare.bytes = 0;
+        }
+    }
+    after(bytes, err)
+}
+
 impl fmt::Display for Bare {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.cause.fmt(f)

@@ -13,7 +13,7 @@ mod io_error;
 mod op;
 mod sentinel;
 
-pub(crate) use bare::{Bare, after};
+pub(crate) use bare::{Bare, after, with_bytes};
 
 pub use addr::{AddrError, InvalidAddrError, ParseError, UnknownNetworkError};
 pub use cause::Cause;

@@ -1,6 +1,6 @@
 //! What can be served.
 
-use crate::net::{Addr, Conn, Listener, TcpConn, TcpListener};
+use crate::net::{Addr, Conn, Listener, TcpConn, TcpListener, UnixConn, UnixListener};
 use std::{io, sync::Arc};
 
 /// Somewhere connections come from, with their type: what [`Server::serve`](super::Server::serve)
@@ -32,25 +32,32 @@ pub trait Acceptor: Send + Sync + 'static {
     fn listens_on(&self) -> Addr;
 }
 
-impl Acceptor for TcpListener {
-    type Conn = TcpConn;
+/// The listeners whose connections have a type of their own.
+macro_rules! acceptor {
+    ($($listener:ty => $conn:ty),* $(,)?) => {
+        $(impl Acceptor for $listener {
+            type Conn = $conn;
 
-    fn accept_conn(&self) -> io::Result<Arc<TcpConn>> {
-        Ok(Arc::new(self.accept()?.0))
-    }
+            fn accept_conn(&self) -> io::Result<Arc<$conn>> {
+                Ok(Arc::new(self.accept()?.0))
+            }
 
-    fn try_accept_conn(&self) -> io::Result<Option<Arc<TcpConn>>> {
-        Ok(self.try_accept()?.map(|(conn, _)| Arc::new(conn)))
-    }
+            fn try_accept_conn(&self) -> io::Result<Option<Arc<$conn>>> {
+                Ok(self.try_accept()?.map(|(conn, _)| Arc::new(conn)))
+            }
 
-    fn close_listener(&self) -> io::Result<()> {
-        self.close()
-    }
+            fn close_listener(&self) -> io::Result<()> {
+                self.close()
+            }
 
-    fn listens_on(&self) -> Addr {
-        self.addr()
-    }
+            fn listens_on(&self) -> Addr {
+                Listener::addr(self)
+            }
+        })*
+    };
 }
+
+acceptor!(TcpListener => TcpConn, UnixListener => UnixConn);
 
 /// Pointers to listeners of any network.
 macro_rules! dyn_acceptor {

@@ -2,7 +2,7 @@
 
 use super::inner::Inner;
 use crate::{
-    net::{Addr, Cause, Conn, TcpAddr},
+    net::{Addr, Cause, Conn, TcpAddr, copy::Stream},
     task::idle,
 };
 use netpoll::Mode;
@@ -339,6 +339,14 @@ impl Conn for TcpConn {
 
     fn write_buffers(&self, bufs: &mut &mut [IoSlice<'_>]) -> io::Result<usize> {
         self.write_buffers(bufs)
+    }
+
+    fn close_write(&self) -> io::Result<()> {
+        self.close_write()
+    }
+
+    fn stream(&self) -> Option<&dyn Stream> {
+        Some(&*self.0)
     }
 
     fn close(&self) -> io::Result<()> {

@@ -9,6 +9,7 @@ use crate::net::{
 };
 use netpoll::{Fd, Kind, SockAddr};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
 /// How often a socket is made when what came of it was the kernel's accident.
 const TRIES: u32 = 3;
@@ -72,7 +73,7 @@ impl Attempt<'_> {
                 Ok::<_, Cause>((local, peer))
             })
             .map_err(fail::cause)??;
-        let inner = Inner::from_fd(fd, network.as_str(), peer, Some(local));
+        let inner = Inner::from_fd(fd, network.as_str(), peer, Some(Arc::new(local)));
         inner.set_defaults(&self.keep_alive);
         Ok(TcpConn::from_inner(inner))
     }

@@ -2,7 +2,7 @@
 
 use super::keep_alive::{KeepAliveConfig, set_nodelay};
 use crate::{
-    net::{Cause, OpError, TcpAddr, fail, socket},
+    net::{Cause, OpError, TcpAddr, copy::Stream, fail, socket},
     task::idle::HasFd,
 };
 use netpoll::{Error, Fd, Kind, Mode, Partial};
@@ -12,7 +12,7 @@ use std::{
     net::SocketAddr,
     os::fd::{BorrowedFd, OwnedFd},
     sync::{
-        OnceLock,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
@@ -24,8 +24,16 @@ pub(super) struct Inner {
     /// The network as the program named it: `tcp`, `tcp4`, `tcp6`.
     pub net: &'static str,
     pub peer: SocketAddr,
-    /// Asked for when somebody wants to know, and before closing at the latest.
-    local: OnceLock<SocketAddr>,
+    /// Asked for when somebody wants to know, and before closing at the latest. Connections of one
+    /// listener share it.
+    local: OnceLock<Arc<SocketAddr>>,
+    /// Made when it is first needed, which for most connections is never: an idle one stays small.
+    rare: OnceLock<Box<Rare>>,
+}
+
+/// What few connections need.
+#[derive(Debug, Default)]
+struct Rare {
     /// Time-outs of each read and each write in nanoseconds; 0 is none.
     timeouts: [AtomicU64; 2],
     /// The error of a write some of whose bytes went out, which the next write reports.
@@ -40,6 +48,28 @@ impl HasFd for Inner {
     }
 }
 
+impl Stream for Inner {
+    fn fd(&self) -> &Fd {
+        &self.fd
+    }
+
+    fn begin(&self, mode: Mode) -> io::Result<()> {
+        match mode {
+            Mode::Read => self.start_timeout(mode),
+            Mode::Write => self.start_write("write")?,
+        }
+        Ok(())
+    }
+
+    fn fail(&self, op: &'static str, cause: Cause, bytes: usize) -> io::Error {
+        self.fail_for(op, cause, bytes)
+    }
+
+    fn names_copies(&self) -> bool {
+        true
+    }
+}
+
 impl Inner {
     /// A connection to `peer` on a descriptor that is in non-blocking mode. `local` is the address of
     /// this end where that is known already.
@@ -47,7 +77,7 @@ impl Inner {
         fd: OwnedFd,
         net: &'static str,
         peer: SocketAddr,
-        local: Option<SocketAddr>,
+        local: Option<Arc<SocketAddr>>,
     ) -> Inner {
         Inner::from_fd(Fd::from_nonblocking(fd, Kind::TCP), net, peer, local)
     }
@@ -56,16 +86,14 @@ impl Inner {
         fd: Fd,
         net: &'static str,
         peer: SocketAddr,
-        local: Option<SocketAddr>,
+        local: Option<Arc<SocketAddr>>,
     ) -> Inner {
         Inner {
             fd,
             net,
             peer,
             local: local.map_or_else(OnceLock::new, OnceLock::from),
-            timeouts: [AtomicU64::new(0), AtomicU64::new(0)],
-            pending: Mutex::new(None),
-            has_pending: AtomicBool::new(false),
+            rare: OnceLock::new(),
         }
     }
 
@@ -81,10 +109,10 @@ impl Inner {
     /// The address of this end; `None` only if the kernel has none to give.
     pub fn local(&self) -> Option<SocketAddr> {
         if let Some(known) = self.local.get() {
-            return Some(*known);
+            return Some(**known);
         }
         let asked = self.fd.with(socket::local_addr).ok()?.ok()?;
-        Some(*self.local.get_or_init(|| asked))
+        Some(**self.local.get_or_init(|| Arc::new(asked)))
     }
 
     /// Closes, keeping the address of this end for whoever asks later.
@@ -137,7 +165,7 @@ impl Inner {
     /// Starts the time-out of one operation, if there is one.
     #[inline]
     pub fn start_timeout(&self, mode: Mode) {
-        let nanos = self.timeouts[mode as usize].load(Relaxed);
+        let nanos = self.timeout(mode);
         if nanos != 0 {
             // A descriptor that is closed says so in the operation itself.
             let deadline = Instant::now().checked_add(Duration::from_nanos(nanos));
@@ -145,26 +173,30 @@ impl Inner {
         }
     }
 
-    /// Sets the time-out of a direction in nanoseconds, 0 for none; returns the old one.
-    pub fn set_timeout(&self, mode: Mode, nanos: u64) -> u64 {
-        self.timeouts[mode as usize].swap(nanos, Relaxed)
+    /// Sets the time-out of a direction in nanoseconds, 0 for none.
+    pub fn set_timeout(&self, mode: Mode, nanos: u64) {
+        let rare = self.rare.get_or_init(Box::default);
+        rare.timeouts[mode as usize].store(nanos, Relaxed);
     }
 
     /// The time-out of a direction in nanoseconds; 0 is none.
     #[inline]
     pub fn timeout(&self, mode: Mode) -> u64 {
-        self.timeouts[mode as usize].load(Relaxed)
+        let timeouts = self.rare.get().map(|rare| &rare.timeouts);
+        timeouts.map_or(0, |timeouts| timeouts[mode as usize].load(Relaxed))
     }
 
     /// Begins a write: its time-out runs, and an error that is due is reported first.
     #[inline]
     pub fn start_write(&self, op: &'static str) -> io::Result<()> {
-        if self.has_pending.load(Relaxed)
-            && let Some(err) = self.take_pending()
-        {
-            return Err(self.fail(op, err));
+        if let Some(rare) = self.rare.get() {
+            if rare.has_pending.load(Relaxed)
+                && let Some(err) = rare.take_pending()
+            {
+                return Err(self.fail(op, err));
+            }
+            self.start_timeout(Mode::Write);
         }
-        self.start_timeout(Mode::Write);
         Ok(())
     }
 
@@ -175,27 +207,45 @@ impl Inner {
         if err.written == 0 {
             return Err(self.fail_partial(op, err));
         }
-        *self.pending.lock() = Some(err.error);
-        self.has_pending.store(true, Relaxed);
+        let rare = self.rare.get_or_init(Box::default);
+        *rare.pending.lock() = Some(err.error);
+        rare.has_pending.store(true, Relaxed);
         Ok(err.written)
     }
 
     /// Forgets a time-out that is due: the write deadline has been set anew.
     #[inline]
     pub fn forget_timeout(&self) {
-        if self.has_pending.load(Relaxed) {
-            let mut pending = self.pending.lock();
+        if let Some(rare) = self.rare.get()
+            && rare.has_pending.load(Relaxed)
+        {
+            let mut pending = rare.pending.lock();
             if *pending == Some(Error::Timeout) {
                 *pending = None;
-                self.has_pending.store(false, Relaxed);
+                rare.has_pending.store(false, Relaxed);
             }
         }
     }
+}
 
+impl Rare {
     #[cold]
     fn take_pending(&self) -> Option<Error> {
         let mut pending = self.pending.lock();
         self.has_pending.store(false, Relaxed);
         pending.take()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use netpoll::PollDesc;
+
+    /// What an idle connection costs is these two and the wait itself; see `examples/idle.rs`.
+    #[test]
+    fn an_idle_connection_is_small() {
+        assert!(size_of::<Inner>() <= 152, "{}", size_of::<Inner>());
+        assert!(size_of::<PollDesc>() <= 112, "{}", size_of::<PollDesc>());
     }
 }

@@ -33,6 +33,8 @@ struct Shared {
     fd: Fd,
     net: &'static str,
     local: SocketAddr,
+    /// Bound to one address, a listener gives it to all its connections; else the kernel knows.
+    local_of_conns: Option<Arc<SocketAddr>>,
     /// The options connections need besides those they have from the listening socket.
     missing: Option<KeepAliveConfig>,
 }
@@ -46,10 +48,13 @@ impl TcpListener {
         missing: Option<KeepAliveConfig>,
     ) -> Result<TcpListener, Cause> {
         let local = socket::local_addr(fd.as_fd())?;
+        let is_one = missing.is_none() && !local.ip().is_unspecified();
+        let local_of_conns = is_one.then(|| Arc::new(local));
         Ok(TcpListener(Arc::new(Shared {
             fd: Fd::from_nonblocking(fd, Kind::STREAM),
             net,
             local,
+            local_of_conns,
             missing,
         })))
     }
@@ -215,10 +220,7 @@ impl Shared {
             return Err(self.fail_for("accept", Cause::NoSuitableAddress));
         };
         let peer = socket::canonical(peer);
-        // Bound to one address, a listener gives it to all its connections; else the kernel knows.
-        let local =
-            (self.missing.is_none() && !self.local.ip().is_unspecified()).then_some(self.local);
-        let inner = Inner::new(fd, self.net, peer, local);
+        let inner = Inner::new(fd, self.net, peer, self.local_of_conns.clone());
         if let Some(keep_alive) = &self.missing {
             inner.set_defaults(keep_alive);
         }

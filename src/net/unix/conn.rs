@@ -1,7 +1,10 @@
 //! A Unix connection.
 
 use super::inner::Inner;
-use crate::net::{UnixAddr, fail, timeouts::deadline_methods};
+use crate::{
+    net::{UnixAddr, fail, timeouts::deadline_methods},
+    task::idle,
+};
 use netpoll::Mode;
 use std::{
     fmt,
@@ -117,6 +120,24 @@ impl UnixConn {
         inner.start(Mode::Read);
         let done = inner.fd.wait_readable();
         done.map_err(|err| inner.fail("read", err))
+    }
+
+    /// Ends waiting in this task: calls `then` in a new one when a read would not block, or will fail;
+    /// see [`TcpConn::on_readable`](crate::net::TcpConn::on_readable).
+    ///
+    /// # Errors
+    /// Those of [`TcpConn::on_readable`](crate::net::TcpConn::on_readable).
+    #[track_caller]
+    pub fn on_readable<F>(self, then: F) -> io::Result<()>
+    where
+        F: FnOnce(UnixConn, io::Result<()>) + Send + 'static,
+    {
+        self.0.start(Mode::Read);
+        idle::when_readable(self.0, move |inner, result| {
+            let conn = UnixConn(inner);
+            let result = result.map_err(|err| conn.0.fail("read", err));
+            then(conn, result);
+        })
     }
 
     /// Waits until a write would not block: there is room, or an error.

@@ -1,7 +1,11 @@
 //! What the clones of one socket share.
 
-use crate::net::{
-    Addr, Cause, Errno, OpError, UnixAddr, UnixNet, fail, message, timeouts::Timeouts,
+use crate::{
+    net::{
+        Addr, Cause, Errno, OpError, UnixAddr, UnixNet, copy::Stream, fail, message,
+        timeouts::Timeouts,
+    },
+    task::idle::HasFd,
 };
 use netpoll::{Error, Fd, Kind, Mode, Partial, SockAddr};
 use parking_lot::Mutex;
@@ -22,6 +26,30 @@ pub(super) struct Inner {
     pending: Mutex<Option<Error>>,
     /// Whether `pending` holds one; looked at by every write.
     has_pending: AtomicBool,
+}
+
+impl Stream for Inner {
+    fn fd(&self) -> &Fd {
+        &self.fd
+    }
+
+    fn begin(&self, mode: Mode) -> io::Result<()> {
+        match mode {
+            Mode::Read => self.start(mode),
+            Mode::Write => self.start_write("write")?,
+        }
+        Ok(())
+    }
+
+    fn fail(&self, op: &'static str, cause: Cause, bytes: usize) -> io::Error {
+        self.fail_for(op, cause, bytes)
+    }
+}
+
+impl HasFd for Inner {
+    fn fd(&self) -> &Fd {
+        &self.fd
+    }
 }
 
 impl Inner {

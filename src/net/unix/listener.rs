@@ -2,7 +2,7 @@
 
 use super::{UnixConn, inner::Inner, names};
 use crate::net::{Cause, OpError, UnixAddr, fail};
-use netpoll::{Error, Fd, Kind, Mode};
+use netpoll::{Error, Fd, Kind, Mode, SockAddr};
 use std::{
     fmt, fs, io,
     os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd},
@@ -62,10 +62,19 @@ impl UnixListener {
         let shared = &*self.0;
         let accepted = shared.fd.accept();
         let (fd, peer) = accepted.map_err(|err| shared.fail("accept", err))?;
-        let net = shared.local.net;
-        let peer = names::from_kernel(&peer, net);
-        let inner = Inner::new(fd, net, shared.local.clone(), Some(peer.clone()));
-        Ok((UnixConn::from_inner(inner), peer))
+        Ok(shared.connection(fd, &peer))
+    }
+
+    /// The next connection if one is in the queue already; never waits for one.
+    ///
+    /// # Errors
+    /// Those of [`accept`](UnixListener::accept).
+    pub fn try_accept(&self) -> io::Result<Option<(UnixConn, UnixAddr)>> {
+        let shared = &*self.0;
+        match shared.fd.try_accept() {
+            Ok(accepted) => Ok(accepted.map(|(fd, peer)| shared.connection(fd, &peer))),
+            Err(err) => Err(shared.fail("accept", err)),
+        }
     }
 
     /// The address it listens on. It survives closing.
@@ -144,6 +153,14 @@ impl UnixListener {
 }
 
 impl Shared {
+    /// Makes a connection of what the kernel has accepted.
+    fn connection(&self, fd: OwnedFd, peer: &SockAddr) -> (UnixConn, UnixAddr) {
+        let net = self.local.net;
+        let peer = names::from_kernel(peer, net);
+        let inner = Inner::new(fd, net, self.local.clone(), Some(peer.clone()));
+        (UnixConn::from_inner(inner), peer)
+    }
+
     fn unlink_once(&self) {
         if self.unlink.swap(false, Relaxed)
             && let Some(path) = self.local.path()

@@ -1,7 +1,7 @@
 //! The traits of all connections.
 
 use super::{UnixConn, UnixDatagram, UnixListener};
-use crate::net::{Addr, Cause, Conn, Errno, Listener, PacketConn};
+use crate::net::{Addr, Cause, Conn, Errno, Listener, PacketConn, UnixNet, copy::Stream};
 use std::{
     io::{self, IoSlice, IoSliceMut},
     time::Instant,
@@ -51,6 +51,19 @@ impl Conn for UnixConn {
 
     fn write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
         self.write_some_vectored(bufs)
+    }
+
+    fn write_buffers(&self, bufs: &mut &mut [IoSlice<'_>]) -> io::Result<usize> {
+        self.write_buffers(bufs)
+    }
+
+    fn close_write(&self) -> io::Result<()> {
+        self.close_write()
+    }
+
+    /// Packets cannot be spliced: their boundaries would be lost.
+    fn stream(&self) -> Option<&dyn Stream> {
+        (self.0.net == UnixNet::Stream).then_some(&*self.0 as &dyn Stream)
     }
 
     fn remote_addr(&self) -> Option<Addr> {
@@ -108,6 +121,11 @@ impl Listener for UnixListener {
     fn accept(&self) -> io::Result<Box<dyn Conn>> {
         let (conn, _) = self.accept()?;
         Ok(Box::new(conn))
+    }
+
+    fn try_accept(&self) -> io::Result<Option<Box<dyn Conn>>> {
+        let accepted = self.try_accept()?;
+        Ok(accepted.map(|(conn, _)| Box::new(conn) as Box<dyn Conn>))
     }
 
     fn close(&self) -> io::Result<()> {
