@@ -6,7 +6,7 @@
 #[path = "harness/ways.rs"]
 mod ways;
 
-use gopark::net::{Server, ServerStats, TcpConn, TcpListener};
+use gopark::net::{NetError, Server, ServerStats, TcpConn, TcpListener};
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::{
     env,
@@ -14,7 +14,7 @@ use std::{
     io::Read,
     net::{SocketAddr, TcpStream},
     process::Command,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use ways::{go, until, watched};
 
@@ -45,7 +45,8 @@ fn use_up_descriptors() -> Vec<File> {
     // SAFETY: `limit` is a place for one `rlimit`.
     let asked = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
     assert_eq!(asked, 0);
-    limit.rlim_cur = open as u64 + 16;
+    // Enough for five clients and the threads that serve them, once it is free again.
+    limit.rlim_cur = open as u64 + 64;
     // SAFETY: `limit` is one valid `rlimit`, which the call only reads.
     assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }, 0);
     let mut files = Vec::new();
@@ -87,6 +88,15 @@ fn is_served(stream: &mut TcpStream) -> bool {
     }
 }
 
+/// Waits for what does not come. A plain thread needs descriptors for its first wait, which it could
+/// not have later.
+fn wait_once(conn: &TcpConn) {
+    conn.set_read_deadline(Some(Instant::now() + Duration::from_millis(1)))
+        .unwrap();
+    assert!(conn.read(&mut [0; 1]).unwrap_err().is_timeout());
+    conn.set_read_deadline(None).unwrap();
+}
+
 fn body() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let at = listener.local_addr().unwrap();
@@ -95,6 +105,7 @@ fn body() {
     let served = go(move || {
         server.serve(listener, |conn: &TcpConn| {
             let mut buf = [0; 16];
+            wait_once(conn);
             let _ = conn.write(b"hi");
             while let Ok(n @ 1..) = conn.read(&mut buf) {
                 let _ = conn.write(&buf[..n]);
@@ -104,6 +115,7 @@ fn body() {
     let old = TcpConn::connect(at).unwrap();
     let mut buf = [0; 16];
     assert_eq!(old.read(&mut buf).unwrap(), 2);
+    wait_once(&old);
     let clients: Vec<_> = (0..10).map(|_| socket()).collect();
 
     let files = use_up_descriptors();
