@@ -19,7 +19,7 @@ use std::{
 
 /// How long anything may take; less where a difference is what is looked for.
 const STUCK: Duration = Duration::from_secs(5);
-const STUCK_TWISTED: Duration = Duration::from_secs(1);
+const STUCK_TWISTED: Duration = Duration::from_millis(500);
 /// How often something that gives no sign is looked at.
 const LOOK: Duration = Duration::from_micros(20);
 
@@ -57,6 +57,8 @@ struct Run<'a> {
     /// Those whose results are still to be printed.
     open: Vec<usize>,
     out: String,
+    /// Something did not happen.
+    stuck: bool,
 }
 
 impl Machine {
@@ -112,19 +114,23 @@ impl<'a> Run<'a> {
             calls: BTreeMap::new(),
             open: Vec::new(),
             out: String::new(),
+            stuck: false,
         }
     }
 
     /// The program's results, and whether all of it ended.
     fn all(mut self, program: &str) -> (String, bool) {
         for line in program.lines() {
+            if self.stuck {
+                break; // what follows is not determined
+            }
             let words: Vec<_> = line.split(' ').collect();
             let args = &words[1..];
             let id = |i: usize| args[i].parse::<usize>().unwrap();
             match words[0] {
                 "op" => self.start(id(0), args),
                 "join" => {
-                    self.calls[&id(0)].wait(self.machine.stuck);
+                    self.stuck = self.calls[&id(0)].wait(self.machine.stuck) == "stuck";
                     self.tell(id(0));
                 }
                 "gather" => {
@@ -219,6 +225,7 @@ impl<'a> Run<'a> {
             }
             thread::sleep(LOOK);
         }
+        self.stuck = true;
         writeln!(self.out, "unrest").unwrap();
     }
 
@@ -252,6 +259,7 @@ impl<'a> Run<'a> {
             }
             thread::sleep(LOOK);
         }
+        self.stuck = true;
         let (state, unread) = was;
         writeln!(self.out, "{end}: unsettled: state={state} unread={unread}").unwrap();
     }

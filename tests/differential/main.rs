@@ -37,7 +37,7 @@ mod twist;
 use go::Go;
 use machine::{How, Machine};
 use program::{Line, Step};
-use std::{env, path::PathBuf, thread, time::Instant};
+use std::{env, path::PathBuf, sync::OnceLock, thread, time::Instant};
 use tally::Tally;
 use twist::Twist;
 
@@ -59,8 +59,10 @@ struct Difference {
 
 /// The executor on Go, or nothing after saying why the test is skipped.
 fn executor(test: &str) -> Option<PathBuf> {
-    match go::build() {
-        Ok(executor) => Some(executor),
+    // Once: a second build would write to a program that runs.
+    static EXECUTOR: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    match EXECUTOR.get_or_init(go::build) {
+        Ok(executor) => Some(executor.clone()),
         Err(why) => {
             eprintln!("{test}: skipped: {why}");
             None
@@ -218,6 +220,7 @@ fn a_rule_broken_on_purpose_is_seen_and_shrunk() {
     };
     let mut go = Go::start(&executor);
     for twist in Twist::ALL {
+        let begin = Instant::now();
         let mut machine = Machine::new(How::Tasks(1), Some(twist));
         let differs = |seed: &u64| {
             let program = program::text(&model::lines(&generate::program(*seed)).unwrap());
@@ -227,7 +230,10 @@ fn a_rule_broken_on_purpose_is_seen_and_shrunk() {
         let seed = seed.unwrap_or_else(|| panic!("{twist:?} is not seen"));
         let (small, difference) = smallest(&generate::program(seed), &mut machine, &mut go, 1);
         let difference = difference.unwrap_or_else(|| panic!("{twist:?} is not seen again"));
-        eprintln!("{twist:?}: program {seed}, {small:?}");
+        eprintln!(
+            "{twist:?}: program {seed}, {small:?}, {:.1?}",
+            begin.elapsed()
+        );
         assert!(small.len() <= 5, "{twist:?} is not shrunk: {difference:#?}");
     }
 }
