@@ -60,6 +60,16 @@ pub fn run(conn: &TcpConn, name: &str, args: &[&str], twist: Option<Twist>) -> S
             let total = bufs.iter().map(Vec::len).sum();
             sent(conn.write_buffers(&mut &mut slices[..]), total)
         }
+        "write_close" | "write_close_write" => {
+            let mut buf = vec![0; number(1)];
+            pattern(number(0) as u8, &mut buf);
+            let written = conn.write(&buf);
+            let closed = match name {
+                "write_close" => conn.close(),
+                _ => conn.close_write(),
+            };
+            format!("{} {}", sent(written, buf.len()), failure(closed))
+        }
         "close" => failure(conn.close()),
         "close_read" => failure(conn.close_read()),
         "close_write" => failure(conn.close_write()),

@@ -290,6 +290,15 @@ func run(c *net.TCPConn, name string, args []string) string {
 		}
 		n, err := bufs.WriteTo(c)
 		return sent(int(n), total, err)
+	case "write_close", "write_close_write":
+		buf := make([]byte, numbers[1])
+		pattern(byte(numbers[0]), buf)
+		n, err := c.Write(buf)
+		closed := c.Close
+		if name == "write_close_write" {
+			closed = c.CloseWrite
+		}
+		return sent(n, len(buf), err) + " " + failure(closed())
 	case "close":
 		return failure(c.Close())
 	case "close_read":

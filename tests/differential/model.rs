@@ -216,6 +216,14 @@ impl Model {
                 let len = lens.iter().sum();
                 return self.write(end, len, id, len != 0);
             }
+            Op::WriteClose(n) => {
+                self.write_at_once(end, *n, id)?;
+                self.close(end)?;
+            }
+            Op::WriteCloseWrite(n) => {
+                self.write_at_once(end, *n, id)?;
+                self.close_write(end)?;
+            }
             Op::Close => self.close(end)?,
             Op::CloseRead => {
                 let side = self.at(end);
@@ -409,6 +417,18 @@ impl Model {
             self.wake_readers(end.other())?;
         }
         Some(Outcome::Ends)
+    }
+
+    /// A write that something follows before anybody can look.
+    fn write_at_once(&mut self, end: End, len: usize, id: usize) -> Option<()> {
+        let peer = self.at(end.other()).clone();
+        let side = self.at(end);
+        // What follows would race with the reset that is the answer.
+        let answered = side.can_send() && !side.past[1] && (!peer.open || peer.refuses_data());
+        if answered || len == BIG {
+            return None;
+        }
+        (self.write(end, len, id, true)? == Outcome::Ends).then_some(())
     }
 
     /// Ends all writers if there is a reason to: nothing that ends the first spares the others.

@@ -81,6 +81,9 @@ pub enum Op {
     Write(usize),
     /// One vectored write.
     Writev(Vec<usize>),
+    /// A write and a close with nothing in between, so that the peer may see both at once.
+    WriteClose(usize),
+    WriteCloseWrite(usize),
     Close,
     CloseRead,
     CloseWrite,
@@ -146,7 +149,9 @@ impl fmt::Display for Line {
                 match op {
                     Op::Read(n) | Op::Fill(n) => write!(f, " {n}"),
                     Op::Drain => write!(f, " {}", u8::from(*vague)),
-                    Op::Write(n) => write!(f, " {start} {n}"),
+                    Op::Write(n) | Op::WriteClose(n) | Op::WriteCloseWrite(n) => {
+                        write!(f, " {start} {n}")
+                    }
                     Op::Writev(lens) => {
                         write!(f, " {start}")?;
                         lens.iter().try_for_each(|len| write!(f, " {len}"))
@@ -188,6 +193,8 @@ impl Op {
             Op::Drain => "drain",
             Op::Write(_) => "write",
             Op::Writev(_) => "writev",
+            Op::WriteClose(_) => "write_close",
+            Op::WriteCloseWrite(_) => "write_close_write",
             Op::Close => "close",
             Op::CloseRead => "close_read",
             Op::CloseWrite => "close_write",

@@ -65,7 +65,7 @@ pub fn sources(lines: &[Line]) -> (String, String) {
         };
         // One pause is as good as three.
         for (text, line) in [(&mut go, for_go), (&mut rust, for_rust)] {
-            let pause = line.contains("leep(20");
+            let pause = matches!(lines[i], Line::Rest(_) | Line::Settle(..));
             if !(pause && text.trim_end().ends_with(&line)) {
                 writeln!(text, "    {line}").unwrap();
             }
@@ -112,6 +112,14 @@ fn in_go(end: End, op: &Op) -> String {
                 .collect();
             format!("(&net.Buffers{{{}}}).WriteTo({conn})", bufs.join(", "))
         }
+        Op::WriteClose(n) => {
+            let both = [Op::Write(*n), Op::Close].map(|op| in_go(end, &op));
+            return both.join(" + ");
+        }
+        Op::WriteCloseWrite(n) => {
+            let both = [Op::Write(*n), Op::CloseWrite].map(|op| in_go(end, &op));
+            return both.join(" + ");
+        }
         Op::Close => format!("{conn}.Close()"),
         Op::CloseRead => format!("{conn}.CloseRead()"),
         Op::CloseWrite => format!("{conn}.CloseWrite()"),
@@ -150,6 +158,10 @@ fn in_rust(end: End, op: &Op) -> String {
                 .map(|len| format!("IoSlice::new(&vec![0; {len}])"))
                 .collect();
             format!("{conn}.write_buffers(&mut &mut [{}][..])", bufs.join(", "))
+        }
+        Op::WriteClose(n) => format!("({conn}.write(&vec![0; {n}]), {conn}.close())"),
+        Op::WriteCloseWrite(n) => {
+            format!("({conn}.write(&vec![0; {n}]), {conn}.close_write())")
         }
         Op::Close => format!("{conn}.close()"),
         Op::CloseRead => format!("{conn}.close_read()"),

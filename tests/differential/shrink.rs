@@ -49,6 +49,8 @@ fn simpler(step: &Step) -> Vec<Step> {
                 Op::Read(n) => smaller(*n).map(|n| one(Op::Read(n))).collect(),
                 Op::Fill(n) => smaller(*n).map(|n| one(Op::Fill(n))).collect(),
                 Op::Write(n) => smaller(*n).map(|n| one(Op::Write(n))).collect(),
+                Op::WriteClose(_) => vec![one(Op::Close), one(Op::WriteClose(1))],
+                Op::WriteCloseWrite(_) => vec![one(Op::CloseWrite), one(Op::WriteCloseWrite(1))],
                 Op::Writev(lens) => {
                     let whole = lens.iter().sum();
                     let fewer = (0..lens.len()).map(|skip| {

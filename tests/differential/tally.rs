@@ -59,10 +59,11 @@ impl Tally {
     }
 }
 
-/// What an outcome's error is in the end.
+/// What an outcome's first error is in the end.
 fn end_of_chain(outcome: &str) -> &str {
-    match outcome.rsplit_once("chain=[") {
-        Some((_, chain)) => chain.rsplit("> ").next().unwrap().trim_end_matches(']'),
+    let chain = outcome.split_once("chain=[");
+    match chain.and_then(|(_, rest)| rest.split_once(']')) {
+        Some((chain, _)) => chain.rsplit("> ").next().unwrap_or(chain),
         None => outcome.rsplit(' ').next().unwrap(),
     }
 }
