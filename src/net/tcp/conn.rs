@@ -218,6 +218,10 @@ impl TcpConn {
     /// Closes the connection for all its clones: what waits on it fails with `use of closed network
     /// connection`, and so does whatever comes later. What was written is still delivered.
     ///
+    /// It returns when the operations under way have ended, so it may wait. Do not call it with a
+    /// [`std::sync::Mutex`] held that another task of this worker may want: that task would hold the
+    /// worker, and with it whatever is waited for.
+    ///
     /// # Errors
     /// `close tcp A->B: use of closed network connection` if it was closed before.
     ///
