@@ -17,6 +17,7 @@
 //! | commit, inside `block` | no park       | no park                 | to pointer, then parks  | cannot be            |
 //! | [`Slot::unblock`] true | to `READY`    | stays                   | to `READY`, wakes nobody| to `READY`, wakes it |
 //! | [`Slot::unblock`] false| stays         | stays                   | to `NIL`, wakes nobody  | to `NIL`, wakes it   |
+//! | [`Slot::notify`]       | to `READY`    | to `READY` (written)    | to `READY`, wakes nobody| to `READY`, wakes it |
 //! | after the park         | swapped to `NIL`; true if it was `READY`          |                         |                      |
 //! | [`Slot::settle`]       | as `block`, but returns after the commit; who was woken then calls [`Slot::reset`]         ||||
 //!
@@ -171,6 +172,26 @@ impl Slot {
     pub fn wake(&self, ready: bool) {
         if let Some(waiter) = self.unblock(ready) {
             // SAFETY: a waiter's pointer is in a slot only while it is parked there, and `unblock`
+            // hands it to one caller only; it stays parked, so alive, until this call.
+            unsafe { Waiter::ready(waiter) };
+        }
+    }
+
+    /// Makes the slot ready and its waiter too, if somebody is parked here; for users who publish what
+    /// they announce with an ordinary store.
+    ///
+    /// [`Slot::unblock`] leaves a slot that is ready already untouched. That is enough when what it
+    /// announces lies in the kernel, or was published with `SeqCst`, but an ordinary store before it
+    /// could still be on its way when the waiter, who consumes the earlier readiness at that moment,
+    /// looks for it and finds nothing. This one always writes, so whoever consumes the readiness sees
+    /// everything that came before the last call.
+    #[inline]
+    pub fn notify(&self) {
+        let old = self.0.swap(READY, SeqCst);
+        if old > WAIT
+            && let Some(waiter) = NonNull::new(old as *mut Waiter)
+        {
+            // SAFETY: a waiter's pointer is in a slot only while it is parked there, and the swap
             // hands it to one caller only; it stays parked, so alive, until this call.
             unsafe { Waiter::ready(waiter) };
         }

@@ -85,7 +85,8 @@ unsafe fn ready(waiter: NonNull<Waiter>) {
 // comes first is found by the first look.
 unsafe impl Park for ThreadPark {
     fn waiter(&self) -> NonNull<Waiter> {
-        NonNull::from(&self.waiter)
+        // From the whole struct, so that `ready` may cast it back.
+        NonNull::from(self).cast()
     }
 
     fn park(&self, _slot: &Slot, _why: Reason) {

@@ -50,7 +50,7 @@ impl fmt::Debug for Task {
 impl Task {
     /// Makes the task's [`park`], the one it is in or else its next one, return. Calls do not add up.
     pub fn unpark(&self) {
-        self.0.slot.wake(true);
+        self.0.slot.notify();
     }
 
     /// The task's number, unlike any other's in this process; 0 for a plain thread.
