@@ -45,8 +45,9 @@ const MOST_SWITCHES: u32 = 1024;
 const YIELDED_EVERY: u32 = 8;
 /// Every so many switches it looks at the common queue even though it has work of its own. Go: 61.
 const INJECTED_EVERY: u32 = 64;
-/// How many turns ahead a task's stack is asked for.
-const LOOK_AHEAD: usize = 1;
+/// How many turns ahead a task's header is asked for, and how many its stack.
+const HEADER_AHEAD: usize = 5;
+const STACK_AHEAD: usize = 2;
 /// How often a worker looks whether everything has ended, while it shuts down.
 const SHUTDOWN_LOOK: Duration = Duration::from_millis(2);
 /// A worker with more cached stacks than this, and nothing to do for a while, trims them.
@@ -283,10 +284,16 @@ impl Worker {
         self.yielded.borrow_mut().pop_front()
     }
 
-    /// Has the memory of a task whose turn comes soon on its way.
+    /// Has the memory of tasks whose turns come soon on its way: first the header, which says where
+    /// the stack is, then the stack.
     #[inline]
     fn look_ahead(&self) {
-        if let Some(task) = self.ready.borrow().get(LOOK_AHEAD) {
+        let ready = self.ready.borrow();
+        if let Some(task) = ready.get(HEADER_AHEAD) {
+            netpoll::prefetch::prefetch(task.as_ptr());
+            netpoll::prefetch::prefetch(task.as_ptr().cast::<u8>().wrapping_add(64));
+        }
+        if let Some(task) = ready.get(STACK_AHEAD) {
             // SAFETY: a task in a queue is alive.
             unsafe { task.as_ref() }.prefetch_stack();
         }
