@@ -1,0 +1,84 @@
+//! Hot paths of tasks: giving way, waking one another, starting and ending.
+
+use gopark::{net, park, spawn, task, yield_now};
+use std::hint::black_box;
+use std::io;
+
+/// Two tasks give way in turns.
+pub fn yields(n: u64) -> io::Result<()> {
+    let half = move || {
+        for _ in 0..n / 2 {
+            yield_now();
+        }
+    };
+    let other = spawn(half);
+    half();
+    other.join().unwrap();
+    Ok(())
+}
+
+/// Two tasks wake each other; one wake-up and one park each time.
+pub fn hand_off(n: u64) -> io::Result<()> {
+    let first = task::current();
+    let second = spawn(move || {
+        for _ in 0..n / 2 {
+            park();
+            first.unpark();
+        }
+    });
+    let other = second.task();
+    for _ in 0..n / 2 {
+        other.unpark();
+        park();
+    }
+    second.join().unwrap();
+    Ok(())
+}
+
+/// One byte through a pipe in memory, from a task to another that waits for it.
+pub fn pipe(n: u64) -> io::Result<()> {
+    let (near, far) = net::pipe();
+    let reader = spawn(move || -> io::Result<()> {
+        let mut buf = [0; 64];
+        for _ in 0..n {
+            black_box(far.read(&mut buf)?);
+        }
+        Ok(())
+    });
+    for _ in 0..n {
+        near.write(b"x")?;
+    }
+    reader.join().unwrap()
+}
+
+/// One task at a time.
+pub fn spawn_join(n: u64) -> io::Result<()> {
+    for i in 0..n {
+        black_box(spawn(move || i).join().unwrap());
+    }
+    Ok(())
+}
+
+/// A hundred tasks at once.
+pub fn spawn_join_batch(n: u64) -> io::Result<()> {
+    let mut tasks = Vec::with_capacity(100);
+    for _ in 0..n {
+        tasks.extend((0..100).map(|i| spawn(move || i)));
+        for task in tasks.drain(..) {
+            black_box(task.join().unwrap());
+        }
+    }
+    Ok(())
+}
+
+/// A scope with one task that borrows.
+pub fn scope(n: u64) -> io::Result<()> {
+    for i in 0..n {
+        let mut out = 0;
+        gopark::scope(|s| {
+            s.spawn(|| out = i);
+        });
+        black_box(out);
+    }
+    Ok(())
+}
