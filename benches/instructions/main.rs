@@ -25,7 +25,7 @@ struct Path {
 
 const fn path(name: &'static str, run: fn(u64) -> io::Result<()>) -> Path {
     // A worker polls every 1024 switches: the difference holds a whole number of those.
-    let (few, many) = (512, 512 + 2048);
+    let (few, many) = (512, 512 + 8192);
     Path {
         name,
         run,
@@ -58,9 +58,24 @@ const PATHS: &[Path] = &[
     path("read-deadline-parks", conns::read_deadline_parks),
     path("write", conns::write),
     path("deadline-forward", conns::deadline_forward),
+    path("deadline-back", conns::deadline_back),
+    path("idle-wake", conns::idle_wake),
     path("udp-ready", conns::udp_ready),
     slow("dial-accept", conns::dial_accept),
 ];
+
+/// Does `f` so many times. A worker treats its odd turns and its even ones differently, and with which
+/// it begins is chance; the yield half-way has every path use both alike.
+#[inline(always)]
+fn times(n: u64, mut f: impl FnMut(u64) -> io::Result<()>) -> io::Result<()> {
+    for i in 0..n {
+        if i == n / 2 {
+            gopark::yield_now();
+        }
+        f(i)?;
+    }
+    Ok(())
+}
 
 fn measure(path: &Path, n: u64) -> io::Result<()> {
     let runtime = Runtime::builder()

@@ -1,5 +1,6 @@
 //! Hot paths of tasks: giving way, waking one another, starting and ending.
 
+use crate::times;
 use gopark::{net, park, spawn, task, yield_now};
 use std::hint::black_box;
 use std::io;
@@ -7,14 +8,14 @@ use std::io;
 /// Two tasks give way in turns.
 pub fn yields(n: u64) -> io::Result<()> {
     let half = move || {
-        for _ in 0..n / 2 {
+        times(n / 2, |_| {
             yield_now();
-        }
+            Ok(())
+        })
     };
     let other = spawn(half);
-    half();
-    other.join().unwrap();
-    Ok(())
+    half()?;
+    other.join().unwrap()
 }
 
 /// Two tasks wake each other; one wake-up and one park each time.
@@ -27,10 +28,11 @@ pub fn hand_off(n: u64) -> io::Result<()> {
         }
     });
     let other = second.task();
-    for _ in 0..n / 2 {
+    times(n / 2, |_| {
         other.unpark();
         park();
-    }
+        Ok(())
+    })?;
     second.join().unwrap();
     Ok(())
 }
@@ -45,40 +47,38 @@ pub fn pipe(n: u64) -> io::Result<()> {
         }
         Ok(())
     });
-    for _ in 0..n {
-        near.write(b"x")?;
-    }
+    times(n, |_| near.write(b"x").map(drop))?;
     reader.join().unwrap()
 }
 
 /// One task at a time.
 pub fn spawn_join(n: u64) -> io::Result<()> {
-    for i in 0..n {
+    times(n, |i| {
         black_box(spawn(move || i).join().unwrap());
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// A hundred tasks at once.
 pub fn spawn_join_batch(n: u64) -> io::Result<()> {
     let mut tasks = Vec::with_capacity(100);
-    for _ in 0..n {
+    times(n, |_| {
         tasks.extend((0..100).map(|i| spawn(move || i)));
         for task in tasks.drain(..) {
             black_box(task.join().unwrap());
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// A scope with one task that borrows.
 pub fn scope(n: u64) -> io::Result<()> {
-    for i in 0..n {
+    times(n, |i| {
         let mut out = 0;
         gopark::scope(|s| {
             s.spawn(|| out = i);
         });
         black_box(out);
-    }
-    Ok(())
+        Ok(())
+    })
 }
