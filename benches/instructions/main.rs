@@ -49,7 +49,7 @@ const PATHS: &[Path] = &[
     path("hand-off", tasks::hand_off),
     path("pipe", tasks::pipe),
     path("spawn-join", tasks::spawn_join),
-    slow("spawn-join-100", tasks::spawn_join_batch),
+    slow("spawn-join-50", tasks::spawn_join_batch),
     path("scope", tasks::scope),
     path("fd-lock", conns::fd_lock),
     path("read-ready", conns::read_ready),

@@ -59,11 +59,11 @@ pub fn spawn_join(n: u64) -> io::Result<()> {
     })
 }
 
-/// A hundred tasks at once.
+/// Fifty tasks at once: fewer than the stacks that a worker keeps, so that it trims none meanwhile.
 pub fn spawn_join_batch(n: u64) -> io::Result<()> {
-    let mut tasks = Vec::with_capacity(100);
+    let mut tasks = Vec::with_capacity(50);
     times(n, |_| {
-        tasks.extend((0..100).map(|i| spawn(move || i)));
+        tasks.extend((0..50).map(|i| spawn(move || i)));
         for task in tasks.drain(..) {
             black_box(task.join().unwrap());
         }
