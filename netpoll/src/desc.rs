@@ -212,12 +212,13 @@ impl PollDesc {
     ///
     /// # Errors
     /// Those of [`PollDesc::check`], and [`Error::Refused`] when the execution must not park.
-    pub fn wait(
+    #[inline]
+    pub fn wait<P: Park + ?Sized>(
         self: &Arc<Self>,
         fd: RawFd,
         mode: Mode,
         why: Reason,
-        park: &dyn Park,
+        park: &P,
         reactor: &impl Reactor,
     ) -> Result<(), Error> {
         let side = self.side(mode);
@@ -287,11 +288,12 @@ impl PollDesc {
     ///
     /// # Errors
     /// Those of [`PollDesc::wait`].
-    pub fn wait_signal(
+    #[inline]
+    pub fn wait_signal<P: Park + ?Sized>(
         self: &Arc<Self>,
         mode: Mode,
         why: Reason,
-        park: &dyn Park,
+        park: &P,
         reactor: &impl Reactor,
     ) -> Result<(), Error> {
         loop {

@@ -18,6 +18,7 @@
 //! | [`Slot::unblock`] true | to `READY`    | stays                   | to `READY`, wakes nobody| to `READY`, wakes it |
 //! | [`Slot::unblock`] false| stays         | stays                   | to `NIL`, wakes nobody  | to `NIL`, wakes it   |
 //! | [`Slot::notify`]       | to `READY`    | to `READY` (written)    | to `READY`, wakes nobody| to `READY`, wakes it |
+//! | [`Slot::wait`]         | to pointer, then parks | to `NIL`, returns true | panics: two waiters | panics: two waiters  |
 //! | after the park         | swapped to `NIL`; true if it was `READY`          |                         |                      |
 //! | [`Slot::settle`]       | as `block`, but returns after the commit; who was woken then calls [`Slot::reset`]         ||||
 //!
@@ -79,7 +80,12 @@ impl Slot {
     /// # Panics
     /// If somebody else waits in this slot: the caller must hold the lock of this direction.
     #[inline]
-    pub fn block(&self, park: &dyn Park, why: Reason, last_look: impl FnOnce() -> bool) -> bool {
+    pub fn block<P: Park + ?Sized>(
+        &self,
+        park: &P,
+        why: Reason,
+        last_look: impl FnOnce() -> bool,
+    ) -> bool {
         if self.0.compare_exchange(NIL, WAIT, SeqCst, SeqCst).is_err() {
             // Only the caller consumes READY, so this exchange fails only on a double wait.
             if self.0.compare_exchange(READY, NIL, SeqCst, SeqCst).is_ok() {
@@ -96,6 +102,27 @@ impl Slot {
             {
                 park.park(self, why);
             }
+        }
+        let old = self.0.swap(NIL, SeqCst);
+        assert!(
+            old <= WAIT,
+            "corrupted slot: woken while the waiter was still in it"
+        );
+        old == READY
+    }
+
+    /// [`Slot::block`] for a caller with nothing to look at: the slot itself is all that it waits for.
+    /// So the slot need not be marked first, which saves a locked instruction.
+    ///
+    /// # Panics
+    /// If somebody else waits in this slot.
+    #[inline(always)]
+    pub fn wait<P: Park + ?Sized>(&self, park: &P, why: Reason) -> bool {
+        let waiter = park.waiter().as_ptr() as usize;
+        match self.0.compare_exchange(NIL, waiter, SeqCst, SeqCst) {
+            Ok(_) => park.park(self, why),
+            Err(READY) => {}
+            Err(_) => double_wait(),
         }
         let old = self.0.swap(NIL, SeqCst);
         assert!(

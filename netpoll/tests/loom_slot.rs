@@ -46,6 +46,48 @@ fn two_wakers_and_one_waiter_make_it_ready_once() {
 }
 
 #[test]
+fn a_wait_that_looks_at_nothing_is_made_ready_once_or_finds_the_readiness() {
+    model(|| {
+        let slot = Arc::new(Slot::new());
+        let waker = {
+            let slot = slot.clone();
+            thread::spawn(move || slot.wake(true))
+        };
+        let notifier = {
+            let slot = slot.clone();
+            thread::spawn(move || slot.notify())
+        };
+        let me = Threaded::new();
+        assert!(slot.wait(&me, Reason::Join));
+        waker.join().unwrap();
+        notifier.join().unwrap();
+        assert_eq!(me.readied(), me.parked(), "one `ready` for each park");
+        assert!(!slot.is_waited());
+    });
+}
+
+#[test]
+fn a_wait_that_looks_at_nothing_can_be_interrupted() {
+    model(|| {
+        let slot = Arc::new(Slot::new());
+        let ended = Arc::new(AtomicUsize::new(0));
+        let waker = {
+            let (slot, ended) = (slot.clone(), ended.clone());
+            thread::spawn(move || {
+                slot.wake(false);
+                ended.store(1, netpoll::sync::Ordering::SeqCst);
+                slot.wake(true);
+            })
+        };
+        let me = Threaded::new();
+        while !slot.wait(&me, Reason::Join) {}
+        assert_eq!(ended.load(netpoll::sync::Ordering::SeqCst), 1);
+        waker.join().unwrap();
+        assert_eq!(me.readied(), me.parked());
+    });
+}
+
+#[test]
 fn a_fact_published_before_an_interrupt_is_seen_before_the_park_or_ends_it() {
     model(|| {
         let slot = Arc::new(Slot::new());

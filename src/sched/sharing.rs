@@ -81,6 +81,7 @@ impl Worker {
     }
 
     /// Puts an unstarted task where this worker, or an idle one, will find it.
+    #[inline]
     pub(crate) fn enqueue_unstarted(&self, task: NonNull<Header>) {
         // Without other workers there is nobody to share with, and no need for the ring's atomics.
         let alone = self.runtime.workers.len() == 1;

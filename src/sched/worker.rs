@@ -23,7 +23,7 @@ use super::placement::PATIENCE;
 use super::ring::Ring;
 use super::runtime::Shared;
 use super::sharing::Patience;
-use crate::stack::{Pool, overflow};
+use crate::stack::{Arena, Pool, overflow};
 use crate::task::header::Header;
 use netpoll::{Park, Poller, PollerHandle, Reason, Refusal, Slot, Waiter, clock};
 use std::cell::{Cell, RefCell};
@@ -46,12 +46,14 @@ const YIELDED_EVERY: u32 = 8;
 /// Every so many switches it looks at the common queue even though it has work of its own. Go: 61.
 const INJECTED_EVERY: u32 = 64;
 /// How many turns ahead a task's header is asked for, and how many its stack.
-const HEADER_AHEAD: usize = 5;
-const STACK_AHEAD: usize = 2;
+const HEADER_AHEAD: usize = 6;
+const STACK_AHEAD: usize = 3;
 /// How often a worker looks whether everything has ended, while it shuts down.
 const SHUTDOWN_LOOK: Duration = Duration::from_millis(2);
 /// A worker with more cached stacks than this, and nothing to do for a while, trims them.
 const KEEP_STACKS: usize = 64;
+/// Holds on the arena that a worker keeps for the next tasks it spawns.
+const KEEP_HOLDS: usize = 64;
 /// How long a worker must have been quiet before it trims, and the pause between two trims.
 const TRIM_PAUSE: Duration = Duration::from_millis(200);
 /// Task numbers are taken in blocks, so that spawning does not share a counter.
@@ -86,6 +88,9 @@ pub(crate) struct Worker {
     pub(crate) runtime: Arc<Shared>,
     pub(crate) poller: Poller,
     pub(crate) pool: RefCell<Pool>,
+    /// Holds on the arena that handles have given back, for those to come: counting up and down in a
+    /// word that all workers share is what a spawn would mostly cost.
+    arenas: RefCell<Vec<Arc<Arena>>>,
     ready: RefCell<VecDeque<NonNull<Header>>>,
     yielded: RefCell<VecDeque<NonNull<Header>>>,
     current: Cell<Option<NonNull<Header>>>,
@@ -185,6 +190,7 @@ impl Worker {
     pub(crate) fn new(shared: Arc<WorkerShared>, runtime: Arc<Shared>, poller: Poller) -> Worker {
         Worker {
             pool: RefCell::new(Pool::new(&runtime.arena)),
+            arenas: RefCell::default(),
             shared,
             runtime,
             poller,
@@ -285,7 +291,7 @@ impl Worker {
     }
 
     /// Has the memory of tasks whose turns come soon on its way: first the header, which says where
-    /// the stack is, then the stack.
+    /// the stack and the descriptor are, then these.
     #[inline]
     fn look_ahead(&self) {
         let ready = self.ready.borrow();
@@ -295,7 +301,7 @@ impl Worker {
         }
         if let Some(task) = ready.get(STACK_AHEAD) {
             // SAFETY: a task in a queue is alive.
-            unsafe { task.as_ref() }.prefetch_stack();
+            unsafe { task.as_ref() }.prefetch_wait();
         }
     }
 
@@ -329,6 +335,22 @@ impl Worker {
                 // SAFETY: `finish` said that the handle is gone, so this is the last touch.
                 unsafe { self.release(task) };
             }
+        }
+    }
+
+    /// A hold on the arena for the handle of a new task.
+    #[inline]
+    pub(crate) fn lend_arena(&self) -> Arc<Arena> {
+        let kept = self.arenas.borrow_mut().pop();
+        kept.unwrap_or_else(|| self.runtime.arena.clone())
+    }
+
+    /// Takes such a hold back.
+    #[inline]
+    pub(crate) fn return_arena(&self, arena: Arc<Arena>) {
+        let mut kept = self.arenas.borrow_mut();
+        if kept.len() < KEEP_HOLDS {
+            kept.push(arena);
         }
     }
 

@@ -229,14 +229,20 @@ impl Header {
     }
 
     /// Asks the processor for what the task's next turn will touch first: the lines around the top
-    /// of its stack. Reads the header, which the poller has asked for already.
+    /// of its stack, and what it waits for. Reads the header, which was asked for before.
     #[inline]
-    pub(crate) fn prefetch_stack(&self) {
+    pub(crate) fn prefetch_wait(&self) {
         /// As much as the way from a park up through a read to the user's function takes.
-        const LINES: usize = 8;
-        let near = self.near.get();
-        for line in 0..LINES {
-            netpoll::prefetch::prefetch((near + line * 64) as *const u8);
+        const STACK: usize = 12;
+        /// The slot it is parked in, and what else of a descriptor lies there.
+        const DESC: usize = 2;
+        let near = self.near.get() as *const u8;
+        for line in 0..STACK {
+            netpoll::prefetch::prefetch(near.wrapping_add(line * 64));
+        }
+        let slot = self.parked_in.get().cast::<u8>();
+        for line in 0..DESC {
+            netpoll::prefetch::prefetch(slot.wrapping_add(line * 64));
         }
     }
 

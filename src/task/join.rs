@@ -5,6 +5,7 @@ use crate::sched::worker;
 use crate::stack::Arena;
 use std::fmt;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -31,7 +32,8 @@ use std::sync::Arc;
 /// give up, `join` says so.
 pub struct JoinHandle<T> {
     task: NonNull<Header>,
-    arena: Arc<Arena>,
+    /// Taken once, by whichever of `join` and `drop` ends the handle.
+    arena: ManuallyDrop<Arc<Arena>>,
     result: PhantomData<T>,
 }
 
@@ -58,7 +60,7 @@ impl<T> JoinHandle<T> {
     pub(crate) unsafe fn new(task: NonNull<Header>, arena: Arc<Arena>) -> JoinHandle<T> {
         JoinHandle {
             task,
-            arena,
+            arena: ManuallyDrop::new(arena),
             result: PhantomData,
         }
     }
@@ -96,15 +98,14 @@ impl<T> JoinHandle<T> {
                 "gopark: the task did not end before its runtime did",
             ));
         }
-        let this = std::mem::ManuallyDrop::new(self);
+        let mut this = ManuallyDrop::new(self);
         // SAFETY: it is done, `T` is its result (contract of `new`), and `self` is consumed.
         let result = unsafe { this.header().take_result::<T>() };
-        // SAFETY: read once; `this` is never dropped.
-        let arena = unsafe { std::ptr::read(&this.arena) };
+        // SAFETY: taken here only, because `this` is never dropped.
+        let arena = unsafe { ManuallyDrop::take(&mut this.arena) };
         // SAFETY: this is the only handle, and its last call.
-        if unsafe { Header::let_go(this.task) } {
-            give_back(this.task, &arena);
-        }
+        let last = unsafe { Header::let_go(this.task) };
+        end(last.then_some(this.task), arena);
         result
     }
 
@@ -151,22 +152,31 @@ impl<T> JoinHandle<T> {
 
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
+        // SAFETY: taken here only: a handle that was joined is not dropped.
+        let arena = unsafe { ManuallyDrop::take(&mut self.arena) };
         // SAFETY: this is the only handle, and its last call.
-        if unsafe { Header::detach(self.task) } {
-            give_back(self.task, &self.arena);
-        }
+        let last = unsafe { Header::detach(self.task) };
+        end(last.then_some(self.task), arena);
     }
 }
 
-/// Gives back the slot of a task that is done and released, to the caller's worker if that uses the
-/// same arena.
-fn give_back(task: NonNull<Header>, arena: &Arc<Arena>) {
+/// The end of a handle. `task` is the task that is done and released, if this was its last touch: its
+/// slot goes back, to the caller's worker if that uses the same arena; so does the hold on the arena.
+#[inline]
+fn end(task: Option<NonNull<Header>>, arena: Arc<Arena>) {
     match worker::current() {
-        // SAFETY: the caller has just set the second of the two bits.
-        Some(worker) if Arc::ptr_eq(&worker.runtime.arena, arena) => unsafe {
-            worker.release(task)
-        },
-        // SAFETY: as above; nobody uses the slot any more.
-        _ => unsafe { arena.free(Header::release(task)) },
+        Some(worker) if Arc::ptr_eq(&worker.runtime.arena, &arena) => {
+            if let Some(task) = task {
+                // SAFETY: the caller has just set the second of the two bits.
+                unsafe { worker.release(task) };
+            }
+            worker.return_arena(arena);
+        }
+        _ => {
+            if let Some(task) = task {
+                // SAFETY: as above; nobody uses the slot any more.
+                unsafe { arena.free(Header::release(task)) };
+            }
+        }
     }
 }

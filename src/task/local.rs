@@ -11,11 +11,19 @@ use std::rc::Rc;
 
 /// The values of one task, by the address of their key. Few, so a list.
 #[derive(Default)]
-pub(crate) struct Locals(Vec<(usize, Rc<dyn Any>)>);
+#[allow(
+    clippy::box_collection,
+    reason = "most tasks have none, and a header is small"
+)]
+pub(crate) struct Locals(Option<Box<Vec<(usize, Rc<dyn Any>)>>>);
 
 impl fmt::Debug for Locals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Locals({})", self.0.len())
+        write!(
+            f,
+            "Locals({})",
+            self.0.as_ref().map_or(0, |values| values.len())
+        )
     }
 }
 
@@ -71,6 +79,7 @@ impl<T: 'static> TaskLocal<T> {
                 .borrow()
                 .0
                 .iter()
+                .flat_map(|values| values.iter())
                 .find(|(k, _)| *k == key)
                 .map(|(_, v)| v.clone())
         };
@@ -78,7 +87,8 @@ impl<T: 'static> TaskLocal<T> {
         let value = find().unwrap_or_else(|| {
             let made: Rc<dyn Any> = Rc::new((self.init)());
             find().unwrap_or_else(|| {
-                locals.borrow_mut().0.push((key, made.clone()));
+                let values = &mut locals.borrow_mut().0;
+                values.get_or_insert_default().push((key, made.clone()));
                 made
             })
         });
@@ -90,13 +100,20 @@ impl<T: 'static> TaskLocal<T> {
 const ROUNDS: usize = 8;
 
 /// Drops the values of a task that ends. The drop of one may use, and so make, others.
+#[inline]
 pub(crate) fn clear(locals: &RefCell<Locals>) {
+    if locals.borrow().0.is_some() {
+        drop_values(locals);
+    }
+}
+
+#[cold]
+fn drop_values(locals: &RefCell<Locals>) {
     for _ in 0..ROUNDS {
-        let values = std::mem::take(&mut locals.borrow_mut().0);
-        if values.is_empty() {
+        let Some(values) = std::mem::take(&mut locals.borrow_mut().0) else {
             return;
-        }
-        for value in values {
+        };
+        for value in *values {
             let drop_it = std::panic::AssertUnwindSafe(|| drop(value));
             if let Err(panic) = std::panic::catch_unwind(drop_it) {
                 // The hook has reported it; the task has ended, so there is nobody to tell.

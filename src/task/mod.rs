@@ -142,7 +142,7 @@ impl Builder {
         };
         let task = create_here(worker, self.stack_size, attributes, f)?;
         // SAFETY: just made, with a slot of this arena; the only handle.
-        let handle = unsafe { JoinHandle::new(task, worker.runtime.arena.clone()) };
+        let handle = unsafe { JoinHandle::new(task, worker.lend_arena()) };
         worker.place(task);
         Ok(handle)
     }
@@ -205,7 +205,7 @@ impl Builder {
         let task = create_here(worker, self.stack_size, attributes, f)?;
         // SAFETY: just made, with a slot of this arena; the only handle. A `T` that is not `Send`
         // keeps the handle on this thread.
-        let handle = unsafe { JoinHandle::new(task, worker.runtime.arena.clone()) };
+        let handle = unsafe { JoinHandle::new(task, worker.lend_arena()) };
         worker.place(task);
         Ok(handle)
     }
@@ -363,12 +363,10 @@ fn sleep_to(when: u64) {
 /// Parks the caller in `slot` until it is made ready, whatever happens meanwhile: for waits that
 /// others' safety rests on, which a shutdown must not cut short.
 pub(crate) fn wait(slot: &Slot, why: Reason) {
-    let must = |park: &dyn netpoll::Park| while !slot.block(park, why, || true) {};
-    if std::thread::panicking() {
-        // No switch while the task unwinds: its thread waits.
-        netpoll::park::with_thread(must);
-    } else {
-        netpoll::park::with_current(must);
+    match worker::current() {
+        Some(worker) if !std::thread::panicking() => while !slot.wait(worker, why) {},
+        // A plain thread; or no switch while the task unwinds: its thread waits.
+        _ => netpoll::park::with_thread(|park| while !slot.wait(park, why) {}),
     }
 }
 

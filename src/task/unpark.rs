@@ -2,7 +2,7 @@
 
 use super::header::Header;
 use crate::sched::worker;
-use netpoll::{Reason, Slot};
+use netpoll::{Park, Reason, Slot};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -118,18 +118,21 @@ pub fn current() -> Task {
 /// });
 /// ```
 pub fn park() {
-    match worker::current().and_then(|w| w.running()) {
+    if let Some(worker) = worker::current()
+        && let Some(task) = worker.running()
+    {
         // The header, and so the slot, stays for as long as the task runs: no need to hold on to it.
-        Some(task) => park_in(&unparker(task).slot),
-        None => park_in(&current().0.slot),
+        park_in(worker, &unparker(task).slot);
+    } else {
+        netpoll::park::with_current(|thread| park_in(thread, &current().0.slot));
     }
 }
 
-fn park_in(slot: &Slot) {
-    netpoll::park::with_current(|park| {
-        // While the runtime shuts down, or the task unwinds, parking returns at once.
-        if park.may_park().is_ok() {
-            slot.block(park, Reason::Park, || park.may_park().is_ok());
-        }
-    });
+#[inline]
+fn park_in<P: Park + ?Sized>(park: &P, slot: &Slot) {
+    // While the runtime shuts down, or the task unwinds, parking returns at once. A worker learns of
+    // a shutdown in its own loop, so it cannot begin between this look and the park.
+    if park.may_park().is_ok() {
+        slot.wait(park, Reason::Park);
+    }
 }

@@ -167,16 +167,26 @@ impl Fd {
 
     #[inline]
     fn lock(&self, side: Side) -> Result<Held<'_>, Error> {
-        if !self.mutex.try_rwlock(side) && !park::with_current(|p| self.mutex.rwlock(side, p))? {
-            return Err(Error::Closing);
+        if self.mutex.try_rwlock(side) {
+            Ok(Held(self, side))
+        } else {
+            self.lock_slow(side)
         }
-        Ok(Held(self, side))
+    }
+
+    #[cold]
+    fn lock_slow(&self, side: Side) -> Result<Held<'_>, Error> {
+        if park::with_current(|p| self.mutex.rwlock(side, p))? {
+            Ok(Held(self, side))
+        } else {
+            Err(Error::Closing)
+        }
     }
 
     /// Waits for an event in one direction, as the task or thread that calls.
     #[inline]
     fn wait(&self, mode: Mode, why: Reason) -> Result<(), Error> {
-        park::with_current(|p| self.desc.wait(self.sysfd, mode, why, p, p.try_poller()?))
+        park::with_current(|p| p.wait_event(&self.desc, self.sysfd, mode, why))
     }
 
     /// Tries `call` until it neither is interrupted nor would block.

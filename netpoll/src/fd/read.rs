@@ -106,8 +106,7 @@ impl Fd {
             park::with_current(|p| {
                 let poller = p.try_poller()?;
                 crate::poller::bump(&poller.counters().skipped_reads, 1);
-                self.desc
-                    .wait(self.sysfd, Mode::Read, Reason::Read, p, poller)
+                p.wait_event(&self.desc, self.sysfd, Mode::Read, Reason::Read)
             })?;
         } else {
             self.desc.reset(Mode::Read);
