@@ -162,6 +162,7 @@ pub struct Dialer {
     control: ControlHook,
     resolver: Resolver,
     token: Option<CancelToken>,
+    multipath: bool,
 }
 
 /// When to start with the other family.
@@ -273,6 +274,38 @@ impl Dialer {
         self
     }
 
+    /// Whether TCP connections ask the peer for multipath TCP; off unless turned on. Where the kernel
+    /// refuses, and where that fails for any reason but time, plain TCP is used; the control hook is
+    /// called for both. [`TcpConn::multipath_tcp`] says what came of it.
+    ///
+    /// ```
+    /// use gopark::net::{Dialer, ListenConfig};
+    /// let listener = ListenConfig::new().multipath_tcp(true).bind("127.0.0.1:0")?;
+    /// let dialer = Dialer::new().multipath_tcp(true);
+    /// assert!(dialer.uses_multipath_tcp());
+    /// let conn = dialer.dial_tcp("tcp", &listener.local_addr()?.into())?;
+    /// println!("multipath: {}", conn.multipath_tcp()?);
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go: `Dialer.SetMultipathTCP` (`net/dial.go`).
+    #[must_use]
+    pub fn multipath_tcp(mut self, on: bool) -> Dialer {
+        self.multipath = on;
+        self
+    }
+
+    /// Whether TCP connections ask for multipath TCP.
+    ///
+    /// ```
+    /// assert!(!gopark::net::Dialer::new().uses_multipath_tcp());
+    /// ```
+    ///
+    /// Go: `Dialer.MultipathTCP` (`net/dial.go`).
+    pub fn uses_multipath_tcp(&self) -> bool {
+        self.multipath
+    }
+
     /// Connects to `address` on `network`, as [`dial`].
     ///
     /// # Errors
@@ -291,6 +324,7 @@ impl Dialer {
             local: self.local.clone(),
             keep_alive: self.keep_alive,
             control: self.control.clone(),
+            multipath: self.multipath,
         };
         match (dial.network, self.fallback) {
             (Network::Tcp(IpVersion::Any), Fallback::After(delay)) => match list.partition() {
@@ -341,6 +375,7 @@ impl Dialer {
             local: local.map_err(fail)?,
             keep_alive: self.keep_alive,
             control: self.control.clone(),
+            multipath: self.multipath,
         };
         limits
             .check()
@@ -363,6 +398,7 @@ struct Dial {
     local: Option<Addr>,
     keep_alive: KeepAliveConfig,
     control: ControlHook,
+    multipath: bool,
 }
 
 impl Single for Dial {
@@ -379,6 +415,7 @@ impl Single for Dial {
                     },
                     keep_alive: self.keep_alive,
                     control: self.control.clone(),
+                    multipath: self.multipath,
                 };
                 Ok(Box::new(attempt.connect(remote, limits)?))
             }
@@ -455,6 +492,7 @@ fn connect_each(addrs: &[TcpAddr], deadline: Option<Instant>) -> io::Result<TcpC
         local: None,
         keep_alive: KeepAliveConfig::default(),
         control: ControlHook::default(),
+        multipath: false,
     };
     let limits = Limits::until(deadline);
     let mut first = None;

@@ -22,10 +22,13 @@ mod network;
 mod packet;
 mod pipe;
 mod race;
+mod rare;
+pub(crate) mod raw;
 mod resolve;
 mod resolver;
 mod serve;
 mod socket;
+mod std_io;
 mod sys;
 mod tcp;
 mod timeouts;
@@ -47,7 +50,7 @@ pub use error::{
     AddrError, Cause, DnsError, Errno, InvalidAddrError, NetError, OpError, ParseError,
     SyscallError, Timeout, UnknownNetworkError,
 };
-pub use file::{file_conn, file_listener};
+pub use file::{file_conn, file_listener, file_packet_conn};
 pub use lease::{LEASE_SIZE, Lease, LeasedReader};
 pub use listen::{
     ListenConfig, listen, listen_multicast_udp, listen_packet, listen_tcp, listen_udp, listen_unix,

@@ -2,7 +2,13 @@
 
 use super::inner::Inner;
 use crate::{
-    net::{Addr, Cause, Conn, TcpAddr, copy::Stream},
+    net::{
+        Addr, Cause, Conn, TcpAddr,
+        copy::Stream,
+        fail,
+        raw::{self, descriptor_methods, raw_methods},
+        timeouts::deadline_methods,
+    },
     task::idle,
 };
 use netpoll::Mode;
@@ -10,9 +16,9 @@ use std::{
     fmt,
     io::{self, IoSlice, IoSliceMut},
     net::{Shutdown, SocketAddr},
-    os::fd::{AsRawFd, BorrowedFd, RawFd},
+    os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// A TCP connection. Clones are the same connection; any number of tasks and plain threads may read,
@@ -60,7 +66,7 @@ impl TcpConn {
     #[inline]
     pub fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
         let inner = &*self.0;
-        inner.start_timeout(Mode::Read);
+        inner.start(Mode::Read);
         inner.fd.read(buf).map_err(|err| inner.fail("read", err))
     }
 
@@ -72,7 +78,7 @@ impl TcpConn {
         lend: impl FnMut() -> B,
     ) -> io::Result<(B, usize)> {
         let inner = &*self.0;
-        inner.start_timeout(Mode::Read);
+        inner.start(Mode::Read);
         let done = inner.fd.read_lent(want, lend);
         done.map_err(|err| inner.fail("read", err))
     }
@@ -84,7 +90,7 @@ impl TcpConn {
     #[inline]
     pub fn read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         let inner = &*self.0;
-        inner.start_timeout(Mode::Read);
+        inner.start(Mode::Read);
         inner.fd.readv(bufs).map_err(|err| inner.fail("read", err))
     }
 
@@ -94,7 +100,7 @@ impl TcpConn {
     /// Those of [`read`](TcpConn::read).
     pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
         let inner = &*self.0;
-        inner.start_timeout(Mode::Read);
+        inner.start(Mode::Read);
         inner.fd.peek(buf).map_err(|err| inner.fail("read", err))
     }
 
@@ -150,7 +156,7 @@ impl TcpConn {
     /// Those of [`read`](TcpConn::read).
     pub fn readable(&self) -> io::Result<()> {
         let inner = &*self.0;
-        inner.start_timeout(Mode::Read);
+        inner.start(Mode::Read);
         let done = inner.fd.wait_readable();
         done.map_err(|err| inner.fail("read", err))
     }
@@ -196,7 +202,7 @@ impl TcpConn {
     where
         F: FnOnce(TcpConn, io::Result<()>) + Send + 'static,
     {
-        self.0.start_timeout(Mode::Read);
+        self.0.start(Mode::Read);
         idle::when_readable(self.0, move |inner, result| {
             let conn = TcpConn(inner);
             let result = result.map_err(|err| conn.0.fail("read", err));
@@ -210,7 +216,7 @@ impl TcpConn {
     /// Those of [`write`](TcpConn::write).
     pub fn writable(&self) -> io::Result<()> {
         let inner = &*self.0;
-        inner.start_timeout(Mode::Write);
+        inner.start(Mode::Write);
         let done = inner.fd.wait_writable();
         done.map_err(|err| inner.fail("write", err))
     }
@@ -286,29 +292,29 @@ impl TcpConn {
     pub fn try_clone(&self) -> io::Result<TcpConn> {
         Ok(self.clone())
     }
-
-    /// Calls `f` with the descriptor, which stays open until `f` returns whoever closes meanwhile. Do
-    /// not block in it.
-    ///
-    /// # Errors
-    /// `raw-control tcp A: use of closed network connection`.
-    ///
-    /// Go: `syscall.RawConn.Control`, which `TCPConn.SyscallConn` leads to.
-    pub fn with_fd<T>(&self, f: impl FnOnce(BorrowedFd<'_>) -> T) -> io::Result<T> {
-        // A duplicate made in `f` may outlive the descriptor, which its closing has to know.
-        let _ = self.0.fd.raw();
-        let done = self.0.with(|fd| Ok(f(fd)));
-        done.map_err(|cause| self.0.fail_here("raw-control", cause))
-    }
 }
 
-/// The number, for code that cannot do without. Any clone may close it at any time:
-/// [`TcpConn::with_fd`] is the safe way, and the reason why there is no `AsFd`.
-impl AsRawFd for TcpConn {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.fd.raw()
-    }
-}
+deadline_methods!(TcpConn, "tcp", "TCPConn", rare);
+descriptor_methods!(
+    TcpConn,
+    "tcp",
+    "TCPConn",
+    "conn",
+    r#"# use gopark::net::{TcpConn, TcpListener};
+# let listener = TcpListener::bind("127.0.0.1:0")?;
+# let conn = TcpConn::connect(listener.local_addr()?)?;"#,
+    "file_conn"
+);
+raw_methods!(
+    TcpConn,
+    "tcp",
+    "Other readers wait meanwhile.",
+    r#"# use gopark::net::{TcpConn, TcpListener};
+# let listener = TcpListener::bind("127.0.0.1:0")?;
+# let conn = TcpConn::connect(listener.local_addr()?)?;
+# let (peer, _) = listener.accept()?;
+# peer.write(b"hi")?;"#
+);
 
 impl fmt::Debug for TcpConn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,6 +3,7 @@
 use super::{
     KeepAliveConfig, TcpConn,
     keep_alive::{seconds, set_enabled, set_idle, set_nodelay},
+    multipath,
 };
 use crate::net::{Cause, socket::named};
 use socket2::SockRef;
@@ -132,6 +133,29 @@ impl TcpConn {
                 fd.unicast_hops_v6()
             }
         })
+    }
+
+    /// Whether the connection is of multipath TCP right now: both ends have asked for it, and nothing
+    /// on the way made it fall back to plain TCP. Before Linux 5.16, whether this end has asked.
+    ///
+    /// # Errors
+    /// As [`nodelay`](TcpConn::nodelay).
+    ///
+    /// ```
+    /// use gopark::net::{Dialer, TcpListener};
+    /// let plain = TcpListener::bind("127.0.0.1:0")?;
+    /// let dialer = Dialer::new().multipath_tcp(true);
+    /// let conn = dialer.dial_tcp("tcp", &plain.local_addr()?.into())?;
+    /// if std::fs::exists("/proc/sys/net/mptcp/enabled")? {
+    ///     assert!(!conn.multipath_tcp()?, "the listener did not ask for it");
+    /// }
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go: `TCPConn.MultipathTCP` (`net/tcpsock.go`).
+    pub fn multipath_tcp(&self) -> io::Result<bool> {
+        let done = self.0.with(multipath::is_used);
+        done.map_err(|cause| self.0.fail_for("get", cause, 0))
     }
 
     /// Takes the error the kernel holds for this connection, if any; the next operation does not see

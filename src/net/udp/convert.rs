@@ -1,7 +1,12 @@
 //! The traits of all connections, and std's own sockets.
 
 use super::{UdpConn, inner::Inner};
-use crate::net::{Addr, Cause, Conn, Errno, Family, OpError, PacketConn, UdpAddr, fail, socket};
+use crate::net::{
+    Addr, Cause, Conn, Errno, Family, OpError, PacketConn, UdpAddr,
+    raw::{self, std_conversions},
+    socket,
+};
+use socket2::SockRef;
 use std::{
     io,
     net::UdpSocket,
@@ -17,18 +22,8 @@ impl UdpConn {
     ///
     /// Go: `net.FilePacketConn` (`net/file.go`).
     pub fn from_std(socket: UdpSocket) -> io::Result<UdpConn> {
-        let fail = |cause: Cause| OpError::new("file", "udp", cause);
-        socket.set_nonblocking(true)?;
-        let bound = socket::named("getsockname", socket.local_addr()).map_err(fail)?;
-        let peer = socket::peer_addr(socket.as_fd()).ok();
-        let family = if bound.is_ipv4() {
-            Family::V4
-        } else {
-            Family::V6
-        };
-        let local = socket::canonical(bound);
-        let inner = Inner::new(OwnedFd::from(socket), "udp", local, peer, family);
-        Ok(UdpConn::from_inner(inner))
+        UdpConn::adopt(OwnedFd::from(socket))
+            .map_err(|cause| OpError::new("file", "udp", cause).into())
     }
 
     /// The socket as std's, in blocking mode. It is taken away from all clones, for which it is
@@ -37,31 +32,27 @@ impl UdpConn {
     /// # Errors
     /// `file udp A: use of closed network connection`, or what the kernel says.
     pub fn into_std(self) -> io::Result<UdpSocket> {
-        let fail = |cause: Cause| self.0.fail_for("file", cause);
-        let fd = self.0.fd.dup().map_err(|err| fail(fail::cause(err)))?;
-        // Closing waits until no operation is under way, so none meets a descriptor that blocks.
-        self.0.fd.close().map_err(|err| fail(fail::cause(err)))?;
-        let socket = UdpSocket::from(fd);
-        socket::named("fcntl", socket.set_nonblocking(false)).map_err(fail)?;
-        Ok(socket)
+        raw::take(&*self.0).map(UdpSocket::from)
+    }
+
+    /// A socket on a descriptor that comes from elsewhere.
+    pub(in crate::net) fn adopt(fd: OwnedFd) -> Result<UdpConn, Cause> {
+        socket::set_nonblocking(fd.as_fd())?;
+        let bound = socket::named("getsockname", SockRef::from(&fd).local_addr())?;
+        let bound = bound.as_socket().ok_or(Cause::NoSuitableAddress)?;
+        let peer = socket::peer_addr(fd.as_fd()).ok();
+        let family = if bound.is_ipv4() {
+            Family::V4
+        } else {
+            Family::V6
+        };
+        let local = socket::canonical(bound);
+        let inner = Inner::new(fd, "udp", local, peer, family);
+        Ok(UdpConn::from_inner(inner))
     }
 }
 
-impl TryFrom<UdpSocket> for UdpConn {
-    type Error = io::Error;
-
-    fn try_from(socket: UdpSocket) -> io::Result<UdpConn> {
-        UdpConn::from_std(socket)
-    }
-}
-
-impl TryFrom<UdpConn> for UdpSocket {
-    type Error = io::Error;
-
-    fn try_from(conn: UdpConn) -> io::Result<UdpSocket> {
-        conn.into_std()
-    }
-}
+std_conversions!(UdpConn, UdpSocket);
 
 /// A dialed socket is a connection: each read is a datagram, and so is each write.
 impl Conn for UdpConn {

@@ -1,11 +1,15 @@
 //! A Unix socket of datagrams.
 
 use super::{inner::Inner, names};
-use crate::net::{UnixAddr, fail, message, timeouts::deadline_methods};
+use crate::net::{
+    UnixAddr, fail, message,
+    raw::{self, descriptor_methods, raw_methods},
+    timeouts::deadline_methods,
+};
 use netpoll::Mode;
 use std::{
     fmt, io,
-    os::fd::{AsRawFd, BorrowedFd, RawFd},
+    os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -139,29 +143,24 @@ impl UnixDatagram {
     pub fn try_clone(&self) -> io::Result<UnixDatagram> {
         Ok(self.clone())
     }
-
-    /// Calls `f` with the descriptor, which stays open until `f` returns whoever closes meanwhile. Do
-    /// not block in it.
-    ///
-    /// # Errors
-    /// `raw-control unixgram A: use of closed network connection`.
-    pub fn with_fd<T>(&self, f: impl FnOnce(BorrowedFd<'_>) -> T) -> io::Result<T> {
-        // A duplicate made in `f` may outlive the descriptor, which its closing has to know.
-        let _ = self.0.fd.raw();
-        let done = self.0.with(|fd| Ok(f(fd)));
-        done.map_err(|cause| self.0.fail_here("raw-control", cause))
-    }
 }
 
-deadline_methods!(UnixDatagram, "unixgram", "UnixConn");
-
-/// The number, for code that cannot do without. Any clone may close it at any time:
-/// [`UnixDatagram::with_fd`] is the safe way.
-impl AsRawFd for UnixDatagram {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.fd.raw()
-    }
-}
+deadline_methods!(UnixDatagram, "unixgram", "UnixConn", rare);
+descriptor_methods!(
+    UnixDatagram,
+    "unixgram",
+    "UnixConn",
+    "conn",
+    r#"# let (conn, _peer) = gopark::net::UnixDatagram::pair()?;"#,
+    "file_packet_conn"
+);
+raw_methods!(
+    UnixDatagram,
+    "unixgram",
+    "Others may receive meanwhile, so a call of `f` must be whole by itself.",
+    r#"# let (conn, peer) = gopark::net::UnixDatagram::pair()?;
+# peer.send(b"hi")?;"#
+);
 
 impl fmt::Debug for UnixDatagram {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,7 +1,10 @@
 //! A Unix listener, and the file that goes with it.
 
 use super::{UnixConn, inner::Inner, names};
-use crate::net::{Cause, OpError, UnixAddr, fail};
+use crate::net::{
+    Cause, OpError, UnixAddr, fail,
+    raw::{self, Raw, descriptor_methods},
+};
 use netpoll::{Error, Fd, Kind, Mode, SockAddr};
 use std::{
     fmt, fs, io,
@@ -30,9 +33,9 @@ use std::{
 ///
 /// Go: `net.UnixListener` (`net/unixsock.go`).
 #[derive(Clone)]
-pub struct UnixListener(Arc<Shared>);
+pub struct UnixListener(pub(super) Arc<Shared>);
 
-struct Shared {
+pub(super) struct Shared {
     fd: Fd,
     local: UnixAddr,
     /// The file is to be removed, and has not been.
@@ -126,29 +129,30 @@ impl UnixListener {
     pub fn try_clone(&self) -> io::Result<UnixListener> {
         Ok(self.clone())
     }
+}
 
-    /// Calls `f` with the descriptor, which stays open until `f` returns whoever closes meanwhile.
-    ///
-    /// # Errors
-    /// `raw-control unix A: use of closed network connection`.
-    pub fn with_fd<T>(&self, f: impl FnOnce(BorrowedFd<'_>) -> T) -> io::Result<T> {
-        // A duplicate made in `f` may outlive the descriptor, which its closing has to know.
-        let _ = self.0.fd.raw();
-        let done = self.0.fd.with(f);
-        done.map_err(|err| self.0.fail("raw-control", err))
+descriptor_methods!(
+    UnixListener,
+    "unix",
+    "UnixListener",
+    "listener",
+    r#"# let listener = gopark::net::UnixListener::bind("")?;"#,
+    "file_listener"
+);
+
+impl Raw for Shared {
+    fn descriptor(&self) -> &Fd {
+        &self.fd
     }
 
-    /// Takes the descriptor away from all clones, for which it is closed. The file stays.
-    pub(super) fn take(&self) -> io::Result<OwnedFd> {
-        let shared = &*self.0;
-        let fd = shared.fd.dup().map_err(|err| shared.fail("file", err))?;
-        shared.unlink.store(false, Relaxed);
-        shared.fd.close().map_err(|err| shared.fail("file", err))?;
-        Ok(fd)
+    /// The file stays.
+    fn leave(&self) -> Result<(), Error> {
+        self.unlink.store(false, Relaxed);
+        self.fd.close()
     }
 
-    pub(super) fn fail_for(&self, op: &'static str, cause: Cause) -> io::Error {
-        self.0.fail_for(op, cause)
+    fn raw_error(&self, op: &'static str, cause: Cause) -> io::Error {
+        self.fail_for(op, cause)
     }
 }
 
@@ -185,13 +189,6 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         self.unlink_once();
-    }
-}
-
-/// The number, for code that cannot do without; see [`UnixListener::with_fd`].
-impl AsRawFd for UnixListener {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.fd.raw()
     }
 }
 
