@@ -124,7 +124,8 @@ pub fn listen_unixgram(local: &UnixAddr) -> io::Result<UnixDatagram> {
 
 /// How to listen. Every setting has a sensible default.
 ///
-/// Go: `net.ListenConfig` (`net/dial.go`).
+/// Go: `net.ListenConfig` (`net/dial.go`). `KeepAlive` is in [`KeepAliveConfig`]. Listening waits for
+/// nothing but the lookup of a name, so it takes no context.
 #[derive(Clone, Debug, Default)]
 pub struct ListenConfig {
     keep_alive: KeepAliveConfig,

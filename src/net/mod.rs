@@ -8,6 +8,7 @@ mod connect;
 mod control;
 pub(crate) mod copy;
 mod dial;
+mod dial_addr;
 mod error;
 pub(crate) mod fail;
 mod file;
@@ -45,7 +46,8 @@ pub use cancel::CancelToken;
 pub use conn::{Conn, Listener};
 pub use control::{ControlMessage, ControlMessages};
 pub use copy::{CopyFrom, CopyTo, copy, copy_bidirectional, copy_n};
-pub use dial::{Dialer, dial, dial_tcp, dial_timeout, dial_udp, dial_unix, dial_unixgram};
+pub use dial::{Dialer, dial, dial_timeout};
+pub use dial_addr::{dial_tcp, dial_udp, dial_unix, dial_unixgram};
 pub use error::{
     AddrError, Cause, DnsError, Errno, InvalidAddrError, NetError, OpError, ParseError,
     SyscallError, Timeout, UnknownNetworkError,

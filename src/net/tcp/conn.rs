@@ -45,7 +45,11 @@ use std::{
 /// # std::io::Result::Ok(())
 /// ```
 ///
-/// Go: `net.TCPConn` (`net/tcpsock.go`).
+/// Go: `net.TCPConn` (`net/tcpsock.go`). `ReadFrom` and `WriteTo` are [`copy`](crate::net::copy),
+/// `File` is [`dup`](TcpConn::dup), and what `SyscallConn` leads to are [`with_fd`](TcpConn::with_fd),
+/// [`raw_read`](TcpConn::raw_read) and [`raw_write`](TcpConn::raw_write). Of std's methods
+/// `set_nonblocking` has no twin: every operation waits, and [`readable`](TcpConn::readable) and the
+/// deadlines say how long.
 #[derive(Clone)]
 pub struct TcpConn(pub(super) Arc<Inner>);
 

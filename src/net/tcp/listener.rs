@@ -7,6 +7,7 @@ use crate::net::{
     socket,
 };
 use netpoll::{Error, Fd, Kind, Mode, SockAddr};
+use socket2::SockRef;
 use std::{
     fmt, io,
     net::SocketAddr,
@@ -29,7 +30,9 @@ use std::{
 /// # std::io::Result::Ok(())
 /// ```
 ///
-/// Go: `net.TCPListener` (`net/tcpsock.go`).
+/// Go: `net.TCPListener` (`net/tcpsock.go`). `AcceptTCP` is [`accept`](TcpListener::accept), `File` is
+/// [`dup`](TcpListener::dup), and what `SyscallConn` leads to is [`with_fd`](TcpListener::with_fd);
+/// `RawConn.Read` and `Write` have no twins, since on a listener Go's only fail.
 #[derive(Clone)]
 pub struct TcpListener(Arc<Shared>);
 
@@ -80,6 +83,21 @@ impl TcpListener {
     pub(in crate::net) fn prepare(fd: BorrowedFd<'_>, keep_alive: &KeepAliveConfig) {
         let _ = set_nodelay(fd, true);
         let _ = keep_alive.apply_to_new(fd);
+    }
+
+    /// Sets an option or asks for one; `f` is told whether the socket is of IPv4.
+    pub(super) fn option<T>(
+        &self,
+        op: &'static str,
+        call: &'static str,
+        f: impl FnOnce(SockRef<'_>, bool) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let shared = &*self.0;
+        let done = shared
+            .fd
+            .with(|fd| socket::named(call, f(SockRef::from(&fd), shared.local.is_ipv4())));
+        let done = done.map_err(fail::cause).flatten();
+        done.map_err(|cause| shared.fail_for(op, cause))
     }
 
     /// Waits for the next connection; returns it with the address of its peer. A connection that was

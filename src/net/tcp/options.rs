@@ -1,7 +1,7 @@
 //! Socket options of a connection. None of them waits behind a read or a write.
 
 use super::{
-    KeepAliveConfig, TcpConn,
+    KeepAliveConfig, TcpConn, TcpListener,
     keep_alive::{seconds, set_enabled, set_idle, set_nodelay},
     multipath,
 };
@@ -81,6 +81,34 @@ impl TcpConn {
     /// Go: `TCPConn.SetKeepAliveConfig` (`net/tcpsock.go`).
     pub fn set_keepalive_config(&self, config: KeepAliveConfig) -> io::Result<()> {
         self.option(|fd| config.apply(fd))
+    }
+
+    /// Whether what arrives is acknowledged at once instead of with the next answer. The kernel turns
+    /// it on and off by itself, too, so it holds for the moment only.
+    ///
+    /// # Errors
+    /// As [`set_nodelay`](TcpConn::set_nodelay).
+    ///
+    /// ```
+    /// # use gopark::net::{TcpConn, TcpListener};
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let conn = TcpConn::connect(listener.local_addr()?)?;
+    /// conn.set_quickack(false)?;
+    /// assert!(!conn.quickack()?);
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go has no counterpart; it is [`std::os::linux::net::TcpStreamExt::set_quickack`].
+    pub fn set_quickack(&self, on: bool) -> io::Result<()> {
+        self.option(|fd| named("setsockopt", SockRef::from(&fd).set_tcp_quickack(on)))
+    }
+
+    /// Whether what arrives is acknowledged at once.
+    ///
+    /// # Errors
+    /// As [`nodelay`](TcpConn::nodelay).
+    pub fn quickack(&self) -> io::Result<bool> {
+        self.query(|fd| fd.tcp_quickack())
     }
 
     /// Sets the size of the kernel's receive buffer in bytes. Linux doubles it for its own use.
@@ -182,5 +210,63 @@ impl TcpConn {
             .0
             .with(|fd| named("getsockopt", get(SockRef::from(&fd))));
         done.map_err(|cause| self.0.fail_for("get", cause, 0))
+    }
+}
+
+impl TcpListener {
+    /// Sets how many routers a packet of a connection to come may pass: the time to live, or the hop
+    /// limit of IPv6.
+    ///
+    /// # Errors
+    /// `set tcp A: use of closed network connection`, or what `setsockopt` says.
+    ///
+    /// ```
+    /// use gopark::net::{TcpConn, TcpListener};
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// listener.set_ttl(17)?;
+    /// let _client = TcpConn::connect(listener.local_addr()?)?;
+    /// assert_eq!((listener.ttl()?, listener.accept()?.0.ttl()?), (17, 17));
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go has no counterpart; it is [`std::net::TcpListener::set_ttl`].
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        self.option("set", "setsockopt", |socket, v4| {
+            if v4 {
+                socket.set_ttl_v4(ttl)
+            } else {
+                socket.set_unicast_hops_v6(ttl)
+            }
+        })
+    }
+
+    /// How many routers a packet of a connection to come may pass.
+    ///
+    /// # Errors
+    /// `get tcp A: use of closed network connection`, or what `getsockopt` says.
+    pub fn ttl(&self) -> io::Result<u32> {
+        self.option("get", "getsockopt", |socket, v4| {
+            if v4 {
+                socket.ttl_v4()
+            } else {
+                socket.unicast_hops_v6()
+            }
+        })
+    }
+
+    /// Takes the error the kernel holds for this listener, if any.
+    ///
+    /// # Errors
+    /// As [`ttl`](TcpListener::ttl).
+    ///
+    /// ```
+    /// let listener = gopark::net::TcpListener::bind("127.0.0.1:0")?;
+    /// assert!(listener.take_error()?.is_none());
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go has no counterpart; it is [`std::net::TcpListener::take_error`].
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.option("get", "getsockopt", |socket, _| socket.take_error())
     }
 }

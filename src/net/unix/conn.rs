@@ -38,7 +38,10 @@ use std::{
 /// # std::io::Result::Ok(())
 /// ```
 ///
-/// Go: `net.UnixConn` (`net/unixsock.go`).
+/// Go: `net.UnixConn` (`net/unixsock.go`). `ReadFrom`, `WriteTo` and their like are only where they can
+/// succeed, on [`UnixDatagram`](crate::net::UnixDatagram). `File` is [`dup`](UnixConn::dup), and what
+/// `SyscallConn` leads to are [`with_fd`](UnixConn::with_fd), [`raw_read`](UnixConn::raw_read) and
+/// [`raw_write`](UnixConn::raw_write).
 #[derive(Clone)]
 pub struct UnixConn(pub(super) Arc<Inner>);
 

@@ -9,6 +9,7 @@ use crate::net::{
 use netpoll::Mode;
 use std::{
     fmt, io,
+    net::Shutdown,
     os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd},
     sync::Arc,
     time::{Duration, Instant},
@@ -31,7 +32,10 @@ use std::{
 /// # std::io::Result::Ok(())
 /// ```
 ///
-/// Go: `net.UnixConn` (`net/unixsock.go`) on `unixgram`.
+/// Go: `net.UnixConn` (`net/unixsock.go`) on `unixgram`. `ReadFrom` and `ReadFromUnix` are
+/// [`recv_from`](UnixDatagram::recv_from), `WriteTo` and `WriteToUnix` are
+/// [`send_to`](UnixDatagram::send_to). Of std's methods `connect` has no twin: as in Go, a socket is
+/// dialed or is not.
 #[derive(Clone)]
 pub struct UnixDatagram(pub(super) Arc<Inner>);
 
@@ -66,6 +70,26 @@ impl UnixDatagram {
     pub fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, Option<UnixAddr>)> {
         let (n, from) = self.0.receive(buf, 0)?;
         Ok((n, names::sender(&from, self.0.net)))
+    }
+
+    /// [`recv`](UnixDatagram::recv) without taking the datagram.
+    ///
+    /// # Errors
+    /// Those of [`recv`](UnixDatagram::recv), the system call being `recvfrom`.
+    ///
+    /// ```
+    /// use gopark::net::UnixDatagram;
+    /// let (a, b) = UnixDatagram::pair()?;
+    /// a.send(b"hello")?;
+    /// assert_eq!(b.peek(&mut [0; 8])?, 5);
+    /// assert_eq!(b.recv(&mut [0; 8])?, 5);
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go has no counterpart; it is [`std::os::unix::net::UnixDatagram`]'s unstable `peek`.
+    pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        let (n, _from) = self.0.receive(buf, libc::MSG_PEEK)?;
+        Ok(n)
     }
 
     /// [`recv_from`](UnixDatagram::recv_from) without taking the datagram.
@@ -113,6 +137,79 @@ impl UnixDatagram {
             .fd
             .transmit_with("sendto", |fd| message::send_to(fd, buf, &target));
         done.map_err(|err| inner.fail_send(Some(to), fail::cause(err)))
+    }
+
+    /// Waits until there is a datagram or an error. By the time the caller looks, somebody else may
+    /// have taken it.
+    ///
+    /// # Errors
+    /// Those of [`recv`](UnixDatagram::recv).
+    ///
+    /// ```
+    /// let (a, b) = gopark::net::UnixDatagram::pair()?;
+    /// a.send(b"hello")?;
+    /// b.readable()?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn readable(&self) -> io::Result<()> {
+        let inner = &*self.0;
+        inner.start(Mode::Read);
+        let done = inner.fd.wait_readable();
+        done.map_err(|err| inner.fail("read", err))
+    }
+
+    /// Waits until there is room to send, or an error.
+    ///
+    /// # Errors
+    /// Those of [`send`](UnixDatagram::send).
+    ///
+    /// ```
+    /// let (a, _b) = gopark::net::UnixDatagram::pair()?;
+    /// a.writable()?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn writable(&self) -> io::Result<()> {
+        let inner = &*self.0;
+        inner.start(Mode::Write);
+        let done = inner.fd.wait_writable();
+        done.map_err(|err| inner.fail("write", err))
+    }
+
+    /// Ends receiving: the peer cannot send any more. Who waits for a datagram goes on waiting, since
+    /// datagrams have no end; [`close`](UnixDatagram::close) or a deadline tells them.
+    ///
+    /// # Errors
+    /// `close unixgram A: use of closed network connection`.
+    ///
+    /// ```
+    /// let (a, b) = gopark::net::UnixDatagram::pair()?;
+    /// a.close_read()?;
+    /// assert!(b.send(b"hello").is_err());
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go: `UnixConn.CloseRead` (`net/unixsock.go`).
+    pub fn close_read(&self) -> io::Result<()> {
+        self.shutdown(Shutdown::Read)
+    }
+
+    /// Ends sending.
+    ///
+    /// # Errors
+    /// As [`close_read`](UnixDatagram::close_read).
+    ///
+    /// Go: `UnixConn.CloseWrite` (`net/unixsock.go`).
+    pub fn close_write(&self) -> io::Result<()> {
+        self.shutdown(Shutdown::Write)
+    }
+
+    /// Ends receiving, sending or both, as std's. The descriptor stays open.
+    ///
+    /// # Errors
+    /// As [`close_read`](UnixDatagram::close_read).
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        let done = self.0.fd.shutdown(how);
+        done.map_err(|err| self.0.fail("close", err))
     }
 
     /// Closes the socket for all its clones: what waits on it fails with `use of closed network

@@ -2,10 +2,12 @@
 
 use super::{UnixConn, inner::Inner, names};
 use crate::net::{
-    Cause, OpError, UnixAddr, fail,
+    Addr, Cause, OpError, UnixAddr, fail,
     raw::{self, Raw, descriptor_methods},
+    socket::named,
 };
 use netpoll::{Error, Fd, Kind, Mode, SockAddr};
+use socket2::SockRef;
 use std::{
     fmt, fs, io,
     os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd},
@@ -31,7 +33,9 @@ use std::{
 /// # std::io::Result::Ok(())
 /// ```
 ///
-/// Go: `net.UnixListener` (`net/unixsock.go`).
+/// Go: `net.UnixListener` (`net/unixsock.go`). `AcceptUnix` is [`accept`](UnixListener::accept), `File`
+/// is [`dup`](UnixListener::dup), and what `SyscallConn` leads to is [`with_fd`](UnixListener::with_fd);
+/// `RawConn.Read` and `Write` have no twins, since on a listener Go's only fail.
 #[derive(Clone)]
 pub struct UnixListener(pub(super) Arc<Shared>);
 
@@ -85,6 +89,60 @@ impl UnixListener {
     /// Go: `UnixListener.Addr` (`net/unixsock.go`).
     pub fn local_addr(&self) -> &UnixAddr {
         &self.0.local
+    }
+
+    /// The address it listens on, as Go has it.
+    ///
+    /// ```
+    /// use gopark::net::UnixListener;
+    /// let listener = UnixListener::bind("")?;
+    /// assert_eq!(listener.addr().network(), "unix");
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go: `UnixListener.Addr` (`net/unixsock.go`).
+    pub fn addr(&self) -> Addr {
+        self.0.local.clone().into()
+    }
+
+    /// The connections, one after the other, until the listener is closed; then it ends.
+    ///
+    /// ```
+    /// use gopark::net::{UnixConn, UnixListener};
+    /// let listener = UnixListener::bind("@gopark-doc-incoming")?;
+    /// let _client = UnixConn::connect("@gopark-doc-incoming")?;
+    /// for conn in listener.incoming() {
+    ///     conn?.close()?;
+    ///     listener.close()?;
+    /// }
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go has no counterpart; it is [`std::os::unix::net::UnixListener::incoming`].
+    pub fn incoming(&self) -> impl Iterator<Item = io::Result<UnixConn>> {
+        std::iter::from_fn(|| match self.accept() {
+            Ok((conn, _)) => Some(Ok(conn)),
+            Err(_) if self.0.fd.is_closing() => None,
+            Err(err) => Some(Err(err)),
+        })
+    }
+
+    /// Takes the error the kernel holds for this listener, if any.
+    ///
+    /// # Errors
+    /// `get unix A: use of closed network connection`.
+    ///
+    /// ```
+    /// let listener = gopark::net::UnixListener::bind("")?;
+    /// assert!(listener.take_error()?.is_none());
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go has no counterpart; it is [`std::os::unix::net::UnixListener::take_error`].
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        let ask = |fd: BorrowedFd<'_>| named("getsockopt", SockRef::from(&fd).take_error());
+        let done = self.0.fd.with(ask).map_err(fail::cause).flatten();
+        done.map_err(|cause| self.0.fail_for("get", cause))
     }
 
     /// Closes the listener for all its clones: accepts that wait fail, and so do the peers nobody has

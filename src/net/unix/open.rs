@@ -218,6 +218,28 @@ impl UnixDatagram {
             .map_err(|cause| OpError::new("listen", "unixgram", cause).addr(addr).into())
     }
 
+    /// A socket without a name, which sends to whom it is told. Nobody can answer it.
+    ///
+    /// # Errors
+    /// What `socket` says, most often too many open files.
+    ///
+    /// ```
+    /// use gopark::net::UnixDatagram;
+    /// let server = UnixDatagram::bind("")?;
+    /// UnixDatagram::unbound()?.send_to(b"hello", server.local_addr())?;
+    /// assert_eq!(server.recv_from(&mut [0; 8])?, (5, None));
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go has no counterpart; it is [`std::os::unix::net::UnixDatagram::unbound`].
+    pub fn unbound() -> io::Result<UnixDatagram> {
+        let net = UnixNet::Datagram;
+        let socket = new_socket(net).map_err(|cause| OpError::new("listen", "unixgram", cause))?;
+        let nameless = UnixAddr::new("@", net);
+        let inner = Inner::new(OwnedFd::from(socket), net, nameless, None);
+        Ok(UnixDatagram::from_inner(inner))
+    }
+
     /// A socket that talks to `name` only, and has no name itself.
     ///
     /// # Errors

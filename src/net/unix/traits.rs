@@ -133,6 +133,6 @@ impl Listener for UnixListener {
     }
 
     fn addr(&self) -> Addr {
-        self.local_addr().clone().into()
+        self.addr()
     }
 }
