@@ -6,10 +6,9 @@ use gopark::net::{NetError, TcpListener, UdpConn, UnixConn, UnixDatagram, UnixLi
 use harness::{everywhere, option, pair, scope};
 use socket2::SockRef;
 use std::{
-    io::ErrorKind,
-    io::Result,
+    io::{ErrorKind, Result},
     mem::MaybeUninit,
-    os::fd::{BorrowedFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::atomic::{AtomicBool, Ordering::Relaxed},
     time::{Duration, Instant},
 };
@@ -226,19 +225,22 @@ fn who_receives_datagrams_by_hand_keeps_nobody_from_receiving() {
     });
 }
 
+fn accepts(fd: BorrowedFd<'_>) -> i32 {
+    option(fd, libc::SOL_SOCKET, libc::SO_ACCEPTCONN)
+}
+
 #[test]
 fn a_listener_can_be_looked_at_and_doubled() {
     everywhere(|| {
-        let accepts = |fd: BorrowedFd<'_>| option(fd, libc::SOL_SOCKET, libc::SO_ACCEPTCONN);
         let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
-        assert_eq!(tcp.with_fd(|fd| accepts(fd)).unwrap(), 1);
+        assert_eq!(tcp.with_fd(accepts).unwrap(), 1);
         let unix = UnixListener::bind("").unwrap();
-        assert_eq!(unix.with_fd(|fd| accepts(fd)).unwrap(), 1);
+        assert_eq!(unix.with_fd(accepts).unwrap(), 1);
         let doubles = [tcp.dup().unwrap(), unix.dup().unwrap()];
         tcp.close().unwrap();
         unix.close().unwrap();
         for double in &doubles {
-            assert_eq!(accepts(std::os::fd::AsFd::as_fd(double)), 1);
+            assert_eq!(accepts(double.as_fd()), 1);
         }
         let at = tcp.local_addr().unwrap();
         for (err, text) in [

@@ -80,6 +80,44 @@ fn it_is_used_when_both_ends_ask_for_it_and_only_then() {
     });
 }
 
+#[test]
+fn it_is_used_on_both_families_of_addresses() {
+    let config = ListenConfig::new().multipath_tcp(true);
+    let dialer = Dialer::new().multipath_tcp(true);
+    for (on, to) in [
+        (":0", "127.0.0.1"),
+        (":0", "[::1]"),
+        ("[::1]:0", "[::1]"),
+        ("127.0.0.1:0", "127.0.0.1"),
+    ] {
+        let Ok(listener) = config.bind(on) else {
+            assert!(on.contains("::1") && TcpListener::bind(on).is_err(), "{on}");
+            continue; // a machine without IPv6
+        };
+        let port = listener.local_addr().unwrap().port();
+        let Ok(client) = dialer.dial("tcp", &format!("{to}:{port}")) else {
+            assert!(
+                to == "[::1]" && TcpListener::bind("[::1]:0").is_err(),
+                "{to}"
+            );
+            continue;
+        };
+        let client = (client as Box<dyn std::any::Any>).downcast::<TcpConn>();
+        let (server, _) = listener.accept().unwrap();
+        assert_eq!(client.unwrap().multipath_tcp().unwrap(), is_here(), "{on}");
+        assert_eq!(server.multipath_tcp().unwrap(), is_here(), "{on}");
+    }
+    // Who has fallen back says so on IPv6, too, where the kernel says it in another way.
+    let (Ok(plain), Ok(other)) = (TcpListener::bind("[::1]:0"), config.bind("[::1]:0")) else {
+        return;
+    };
+    let client = dial(&plain, true);
+    assert!(!client.multipath_tcp().unwrap());
+    let client = dial(&other, false);
+    assert!(!client.multipath_tcp().unwrap());
+    assert!(!other.accept().unwrap().0.multipath_tcp().unwrap());
+}
+
 /// Follows Go's nettest.TestConn over multipath TCP.
 #[test]
 fn it_does_what_every_connection_must() {

@@ -13,6 +13,11 @@
 //! There is no `AsFd` on anything that can be closed through a shared reference: a `BorrowedFd`
 //! promises that the number stays open, and any clone may close it. `with_fd` lends one that keeps the
 //! promise.
+//!
+//! ```compile_fail,E0277
+//! fn borrow(_: impl std::os::fd::AsFd) {}
+//! borrow(gopark::net::TcpListener::bind("127.0.0.1:0").unwrap());
+//! ```
 
 #![forbid(unsafe_code)]
 

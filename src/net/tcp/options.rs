@@ -107,6 +107,17 @@ impl TcpConn {
     ///
     /// # Errors
     /// As [`nodelay`](TcpConn::nodelay).
+    ///
+    /// ```
+    /// # use gopark::net::{TcpConn, TcpListener};
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let conn = TcpConn::connect(listener.local_addr()?)?;
+    /// conn.set_quickack(true)?;
+    /// assert!(conn.quickack()?);
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go has no counterpart; it is [`std::os::linux::net::TcpStreamExt::quickack`].
     pub fn quickack(&self) -> io::Result<bool> {
         self.query(|fd| fd.tcp_quickack())
     }
@@ -244,6 +255,14 @@ impl TcpListener {
     ///
     /// # Errors
     /// `get tcp A: use of closed network connection`, or what `getsockopt` says.
+    ///
+    /// ```
+    /// let listener = gopark::net::TcpListener::bind("127.0.0.1:0")?;
+    /// assert!(listener.ttl()? > 0);
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go has no counterpart; it is [`std::net::TcpListener::ttl`].
     pub fn ttl(&self) -> io::Result<u32> {
         self.option("get", "getsockopt", |socket, v4| {
             if v4 {

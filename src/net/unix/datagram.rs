@@ -198,15 +198,32 @@ impl UnixDatagram {
     /// # Errors
     /// As [`close_read`](UnixDatagram::close_read).
     ///
+    /// ```
+    /// let (a, b) = gopark::net::UnixDatagram::pair()?;
+    /// a.close_write()?;
+    /// assert!(a.send(b"hello").is_err());
+    /// b.send(b"hello")?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// Go: `UnixConn.CloseWrite` (`net/unixsock.go`).
     pub fn close_write(&self) -> io::Result<()> {
         self.shutdown(Shutdown::Write)
     }
 
-    /// Ends receiving, sending or both, as std's. The descriptor stays open.
+    /// Ends receiving, sending or both. The descriptor stays open.
     ///
     /// # Errors
     /// As [`close_read`](UnixDatagram::close_read).
+    ///
+    /// ```
+    /// let (a, b) = gopark::net::UnixDatagram::pair()?;
+    /// a.shutdown(std::net::Shutdown::Both)?;
+    /// assert!(a.send(b"hello").is_err() && b.send(b"hello").is_err());
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go has no counterpart; it is [`std::os::unix::net::UnixDatagram::shutdown`].
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         let done = self.0.fd.shutdown(how);
         done.map_err(|err| self.0.fail("close", err))

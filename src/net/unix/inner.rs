@@ -47,14 +47,19 @@ impl HasFd for Inner {
     }
 }
 
+/// A descriptor of a socket on `net` that is in non-blocking mode.
+pub(super) fn descriptor(fd: OwnedFd, net: UnixNet) -> Fd {
+    let kind = match net {
+        UnixNet::Stream => Kind::STREAM,
+        UnixNet::Datagram | UnixNet::Packet => Kind::DATAGRAM,
+    };
+    Fd::from_nonblocking(fd, kind)
+}
+
 impl Inner {
     /// A socket on a descriptor that is in non-blocking mode.
     pub fn new(fd: OwnedFd, net: UnixNet, local: UnixAddr, peer: Option<UnixAddr>) -> Inner {
-        let kind = match net {
-            UnixNet::Stream => Kind::STREAM,
-            UnixNet::Datagram | UnixNet::Packet => Kind::DATAGRAM,
-        };
-        Inner::from_fd(Fd::from_nonblocking(fd, kind), net, local, peer)
+        Inner::from_fd(descriptor(fd, net), net, local, peer)
     }
 
     pub fn from_fd(fd: Fd, net: UnixNet, local: UnixAddr, peer: Option<UnixAddr>) -> Inner {

@@ -2,7 +2,11 @@
 //!
 //! Go: `unixSocket` (`net/unixsock_posix.go`), `net/sock_posix.go`.
 
-use super::{UnixConn, UnixDatagram, UnixListener, inner::Inner, names};
+use super::{
+    UnixConn, UnixDatagram, UnixListener,
+    inner::{self, Inner},
+    names,
+};
 use crate::net::{
     Addr, Cause, ControlHook, Errno, Limits, Network, OpError, UnixAddr, UnixNet,
     connect::connect as connect_within,
@@ -10,7 +14,6 @@ use crate::net::{
     socket::{self, named},
     sys,
 };
-use netpoll::{Fd, Kind};
 use socket2::{Domain, Socket, Type};
 use std::{
     ffi::OsStr,
@@ -104,14 +107,7 @@ fn connect(
     };
     let bad = |errno: Errno| Cause::syscall("connect", errno);
     let target = names::to_kernel(remote).map_err(bad)?;
-    let fd = Fd::from_nonblocking(
-        OwnedFd::from(socket),
-        if net == UnixNet::Stream {
-            Kind::STREAM
-        } else {
-            Kind::DATAGRAM
-        },
-    );
+    let fd = inner::descriptor(OwnedFd::from(socket), net);
     let fd = connect_within(fd, &target, limits)?;
     let (local, peer) = fd
         .with(|fd| {
