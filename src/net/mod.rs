@@ -20,6 +20,7 @@ mod listen;
 mod lookup;
 mod message;
 mod network;
+mod own_methods;
 mod packet;
 mod pipe;
 mod race;

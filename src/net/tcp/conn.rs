@@ -6,6 +6,7 @@ use crate::{
         Addr, Cause, Conn, TcpAddr,
         copy::Stream,
         fail,
+        own_methods::{own_methods, own_stream_methods},
         raw::{self, descriptor_methods, raw_methods},
         timeouts::deadline_methods,
     },
@@ -331,40 +332,11 @@ impl fmt::Debug for TcpConn {
 }
 
 impl Conn for TcpConn {
-    fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.read(buf)
-    }
-
-    fn write(&self, buf: &[u8]) -> io::Result<usize> {
-        self.write(buf)
-    }
-
-    fn write_some(&self, buf: &[u8]) -> io::Result<usize> {
-        self.write_some(buf)
-    }
-
-    fn read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        self.read_vectored(bufs)
-    }
-
-    fn write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.write_some_vectored(bufs)
-    }
-
-    fn write_buffers(&self, bufs: &mut &mut [IoSlice<'_>]) -> io::Result<usize> {
-        self.write_buffers(bufs)
-    }
-
-    fn close_write(&self) -> io::Result<()> {
-        self.close_write()
-    }
+    own_stream_methods!();
+    own_methods!();
 
     fn stream(&self) -> Option<&dyn Stream> {
         Some(&*self.0)
-    }
-
-    fn close(&self) -> io::Result<()> {
-        self.close()
     }
 
     fn local_addr(&self) -> Option<Addr> {
@@ -373,17 +345,5 @@ impl Conn for TcpConn {
 
     fn remote_addr(&self) -> Option<Addr> {
         Some(TcpAddr::from(self.0.peer).into())
-    }
-
-    fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        self.set_read_deadline(deadline)
-    }
-
-    fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        self.set_write_deadline(deadline)
-    }
-
-    fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        self.set_deadline(deadline)
     }
 }

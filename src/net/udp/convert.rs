@@ -3,6 +3,7 @@
 use super::{UdpConn, inner::Inner};
 use crate::net::{
     Addr, Cause, Conn, Errno, Family, OpError, PacketConn, UdpAddr,
+    own_methods::{own_datagram_methods, own_methods},
     raw::{self, std_conversions},
     socket,
 };
@@ -56,25 +57,8 @@ std_conversions!(UdpConn, UdpSocket);
 
 /// A dialed socket is a connection: each read is a datagram, and so is each write.
 impl Conn for UdpConn {
-    /// An empty `buf` takes no datagram, as Go's `Read`; [`UdpConn::recv`] with one does.
-    fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
-        if buf.is_empty() && !self.0.fd.is_closing() {
-            return Ok(0);
-        }
-        self.recv(buf)
-    }
-
-    fn write(&self, buf: &[u8]) -> io::Result<usize> {
-        self.send(buf)
-    }
-
-    fn write_some(&self, buf: &[u8]) -> io::Result<usize> {
-        self.send(buf)
-    }
-
-    fn close(&self) -> io::Result<()> {
-        self.close()
-    }
+    own_datagram_methods!();
+    own_methods!();
 
     fn local_addr(&self) -> Option<Addr> {
         Some(UdpAddr::from(self.0.local).into())
@@ -83,21 +67,11 @@ impl Conn for UdpConn {
     fn remote_addr(&self) -> Option<Addr> {
         self.0.peer.map(|peer| UdpAddr::from(peer).into())
     }
-
-    fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        self.set_read_deadline(deadline)
-    }
-
-    fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        self.set_write_deadline(deadline)
-    }
-
-    fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        self.set_deadline(deadline)
-    }
 }
 
 impl PacketConn for UdpConn {
+    own_methods!();
+
     fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, Option<Addr>)> {
         let (n, from) = self.recv_from(buf)?;
         Ok((n, Some(UdpAddr::from(from).into())))
@@ -114,23 +88,7 @@ impl PacketConn for UdpConn {
         }
     }
 
-    fn close(&self) -> io::Result<()> {
-        self.close()
-    }
-
     fn local_addr(&self) -> Option<Addr> {
         Conn::local_addr(self)
-    }
-
-    fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        self.set_read_deadline(deadline)
-    }
-
-    fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        self.set_write_deadline(deadline)
-    }
-
-    fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        self.set_deadline(deadline)
     }
 }
