@@ -1,4 +1,5 @@
-//! A connection that waits in the listener's queue is accepted.
+//! A connection that waits in the listener's queue is accepted. tokio and may register it with epoll at
+//! once, gopark when somebody first waits on it, a thread never: that is part of what is compared.
 
 use crate::dial::batches;
 use crate::peers::{in_gopark, in_may, in_thread, in_tokio};

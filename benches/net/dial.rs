@@ -1,10 +1,11 @@
-//! A connection is dialled: the time until it stands. Accepting it is not counted.
+//! A connection is dialled: the time until it stands, with Go's options set. Accepting it is not counted.
 
 use crate::peers::{in_gopark, in_may, in_thread, in_tokio};
 use criterion::Criterion;
 use gopark::net::TcpConn;
-use socket2::SockRef;
+use socket2::{SockRef, TcpKeepalive};
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 /// Connections in one go; they fit into the queue of a listener.
@@ -15,12 +16,31 @@ pub fn dial(c: &mut Criterion) {
     in_gopark(&mut g, 1, |n| dials(n, |at| TcpConn::connect(at).unwrap()));
     in_tokio(&mut g, 1, dials_of_tokio);
     in_may(&mut g, |n| {
-        dials(n, |at| may::net::TcpStream::connect(at).unwrap())
+        dials(n, |at| {
+            let conn = may::net::TcpStream::connect(at).unwrap();
+            set_options(conn.inner());
+            conn
+        })
     });
     in_thread(&mut g, |n| {
-        dials(n, |at| std::net::TcpStream::connect(at).unwrap())
+        dials(n, |at| {
+            let conn = std::net::TcpStream::connect(at).unwrap();
+            set_options(&conn);
+            conn
+        })
     });
     g.finish();
+}
+
+/// What `TcpConn::connect` sets, as Go does: no delay, and when to ask whether the other end is alive.
+fn set_options(conn: &impl AsFd) {
+    let asking = TcpKeepalive::new()
+        .with_time(Duration::from_secs(15))
+        .with_interval(Duration::from_secs(15))
+        .with_retries(9);
+    let conn = SockRef::from(conn);
+    conn.set_tcp_nodelay(true).unwrap();
+    conn.set_tcp_keepalive(&asking).unwrap();
 }
 
 struct Far {
@@ -75,7 +95,9 @@ async fn dials_of_tokio(n: u64) -> Duration {
         let mut conns = Vec::with_capacity(BATCH as usize);
         let begun = Instant::now();
         for _ in 0..batch {
-            conns.push(tokio::net::TcpStream::connect(far.at).await.unwrap());
+            let conn = tokio::net::TcpStream::connect(far.at).await.unwrap();
+            set_options(&conn);
+            conns.push(conn);
         }
         took += begun.elapsed();
         far.reset(batch);
