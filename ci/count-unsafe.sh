@@ -50,5 +50,5 @@ failed=0
 count gopark-netpoll netpoll/src || failed=1
 count gopark src || failed=1
 count gopark-cli cli/src || failed=1
-count "tests, benches" tests examples netpoll/tests netpoll/benches netpoll/examples cli/tests || failed=1
+count "tests, benches" tests benches examples netpoll/tests netpoll/benches netpoll/examples cli/tests || failed=1
 exit $failed

@@ -23,6 +23,9 @@ pub fn reads() -> u64 {
 ///
 /// # Safety
 /// `at` is null or may be written to.
+//
+// SAFETY: it is called as the C library's function of this name, and has its type and meaning; that one
+// is in a shared library, behind this one in the search for names.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn clock_gettime(
     _clock: libc::clockid_t,
