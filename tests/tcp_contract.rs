@@ -402,7 +402,7 @@ fn a_connection_is_one_pointer_and_can_be_shared() {
     assert_eq!(size_of::<Option<TcpConn>>(), size_of::<usize>());
 }
 
-/// Follows the Go programs `goroutine_per_conn` and `echo_net_server_client`, and Go's TestTCPServer.
+/// Follows Go's TestTCPServer.
 #[test]
 fn a_server_of_one_task_for_each_connection_serves_all_of_them() {
     everywhere(|| {
