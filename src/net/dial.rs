@@ -4,6 +4,8 @@
 
 #![forbid(unsafe_code)]
 
+mod typed;
+
 use super::{
     Addr, AddrError, CancelToken, Cause, Conn, ControlHook, IpVersion, KeepAliveConfig, Limits,
     Network, OpError, Purpose, Resolver, TcpAddr, TcpConn, ToSocketAddrs, UdpAddr, UdpConn,

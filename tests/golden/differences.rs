@@ -94,6 +94,15 @@ pub const GENERAL: &[General] = &[
         ),
     },
     General {
+        go: "`ListenPacket` on `unix` or `unixpacket` makes a listening socket, with which nothing can be received",
+        gopark: "`listen_packet` there fails: `unexpected address type`",
+        why: "as on `tcp`; nobody can want what Go returns",
+        held_by: (
+            "tests/golang_error.rs",
+            "a_listener_that_cannot_be_says_where_it_should_have_been_and_why",
+        ),
+    },
+    General {
         go: "a connection that nobody refers to is closed by a finalizer, some time",
         gopark: "it is closed when the last clone is dropped",
         why: "values of Rust end where they are dropped",
