@@ -28,7 +28,7 @@ fn counted() -> (Dialer, Arc<AtomicUsize>) {
     (dialer, calls)
 }
 
-/// Follows Go's TestDialContext. The value that its context carries to the hook is here captured by it.
+/// Follows Go's TestDialContext and TestDialerControlContext. The value that its context carries to the hook is here captured by it.
 #[test]
 fn every_typed_dial_runs_the_hook_of_its_dialer() {
     everywhere(|| {

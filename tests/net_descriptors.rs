@@ -145,6 +145,7 @@ fn a_programs_own_system_calls_wait_as_ours_do() {
     });
 }
 
+/// Follows Go's `os/timeout_test.go` over a pipe.
 #[test]
 fn a_pipe_of_the_kernel_waits_has_deadlines_and_closes() {
     everywhere(|| {

@@ -303,7 +303,7 @@ fn errors_from_elsewhere_get_sensible_answers() {
     assert!(no_descriptors.is_temporary() && !no_descriptors.is_timeout());
 }
 
-/// Follows the Go program `resolver_errors`.
+/// Follows the Go program `resolver_errors`, and Go's TestDNSErrorUnwrap.
 #[test]
 fn a_look_up_ended_from_outside_says_by_what() {
     let dial = |err: DnsError| golden::describe(OpError::new("dial", "tcp", err).into());

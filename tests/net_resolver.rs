@@ -105,7 +105,7 @@ fn a_caller_gives_up_at_its_deadline_while_the_question_goes_on() {
     });
 }
 
-/// Follows Go's TestLookupIPAddrConcurrentCallsForNetworks and TestLookupWithContextCancel's like:
+/// Follows Go's TestLookupIPAddrConcurrentCallsForNetworks and TestLookupContextCancel:
 /// one caller's cancellation does not end the question of the others.
 #[test]
 fn callers_of_one_name_share_the_question_and_one_that_is_cancelled_leaves_the_others_alone() {
@@ -305,7 +305,8 @@ fn zone(slow: &Slow) -> Resolver {
     })
 }
 
-/// Follows the Go program `resolver_errors`.
+/// Follows the Go program `resolver_errors`, and Go's TestLookupNullByte,
+/// TestResolverLookupIPWithEmptyHost, TestLookupNoSuchHost, TestLookupNoData and TestDNSTimeout.
 #[test]
 fn what_a_resolver_says_reaches_the_caller_and_limits_are_told_as_go_tells_them() {
     everywhere(|| {

@@ -303,7 +303,8 @@ fn connections_and_listeners_come_from_std_and_go_back() {
     });
 }
 
-/// Follows the Go programs about socket options, and Go's TestTCPConnSpecificMethods.
+/// Follows the Go programs about socket options, and Go's TestTCPConnSpecificMethods and
+/// TestTCPConnKeepAliveConfig.
 #[test]
 fn options_are_set_as_asked_and_read_back() {
     everywhere(|| {

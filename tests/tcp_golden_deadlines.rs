@@ -343,7 +343,8 @@ fn a_deadline_that_was_cleared_ends_nothing_and_closing_does_not_look_like_it() 
     });
 }
 
-/// Follows Go's TestVariousDeadlines, the copy being std's.
+/// Follows Go's TestVariousDeadlines, TestVariousDeadlines1Proc and TestVariousDeadlines4Proc, the copy
+/// being std's.
 #[test]
 fn deadlines_of_every_length_end_a_copy_with_a_time_out() {
     everywhere(|| {

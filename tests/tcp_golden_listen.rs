@@ -157,8 +157,8 @@ fn options(conn: &TcpConn) -> String {
     options.join(" ")
 }
 
-/// Follows the Go programs `sockopt_defaults` and Go's TestTCPConnKeepAliveConfigDialer and
-/// TestTCPConnKeepAliveConfigListener. Accepted connections have their options from the listener.
+/// Follows the Go program `sockopt_defaults` and Go's TestDialTCPDefaultKeepAlive,
+/// TestTCPConnKeepAliveConfigDialer and TestTCPConnKeepAliveConfigListener. Accepted connections have their options from the listener.
 #[test]
 fn new_connections_have_gos_options_whichever_side_they_are_on() {
     everywhere(|| {
