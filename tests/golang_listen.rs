@@ -14,8 +14,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The networks and hosts that one can listen on, without their transport.
-const PLACES: [(&str, &str); 15] = [
+/// A network without its transport, and a host.
+type Place = (&'static str, &'static str);
+
+/// Where one can listen.
+const PLACES: [Place; 15] = [
     ("", ""),
     ("", "0.0.0.0"),
     ("", "::ffff:0.0.0.0"),
@@ -113,7 +116,7 @@ fn a_place_is_taken_once_and_its_socket_has_the_family_it_means() {
 #[test]
 fn two_families_share_a_port_unless_one_listener_serves_both() {
     // (version and host of the first, of the second, may the second have the port)
-    const PAIRS: [((&str, &str), (&str, &str), bool); 17] = [
+    const PAIRS: [(Place, Place, bool); 17] = [
         (("", ""), ("", ""), false),
         (("", ""), ("", "0.0.0.0"), false),
         (("", "0.0.0.0"), ("", ""), false),

@@ -51,8 +51,11 @@ fn port(addr: &Addr) -> String {
     }
 }
 
-/// (network and host to listen on, network and host to dial), without their transport.
-const FORMS: [((&str, &str), (&str, &str)); 13] = [
+/// A network without its transport, and a host.
+type Place = (&'static str, &'static str);
+
+/// Where to listen, and what to dial then.
+const FORMS: [(Place, Place); 13] = [
     (("", ""), ("", "127.0.0.1")),
     (("", "0.0.0.0"), ("", "127.0.0.1")),
     (("", "::ffff:0.0.0.0"), ("", "127.0.0.1")),
