@@ -36,7 +36,7 @@ fn whatever_limits_a_dial_its_error_is_a_time_out() {
         ];
         for dialer in dialers {
             let begin = Instant::now();
-            let err = dialer.dial("tcp", &to).err().expect("nobody was let in");
+            let err = dialer.dial("tcp", &to).expect_err("nobody was let in");
             assert!(err.is_timeout() && err.is_temporary(), "{err}");
             assert!(err.to_string().ends_with(": i/o timeout"), "{err}");
             assert!(begin.elapsed() < 40_000 * MS, "the longer limit counted");
