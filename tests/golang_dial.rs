@@ -69,7 +69,7 @@ fn every_typed_dial_runs_the_hook_of_its_dialer() {
         }
         let peer = listen_unixgram(&UnixAddr::new("", UnixNet::Datagram)).unwrap();
         let (dialer, calls) = counted();
-        let conn = dialer.dial_unixgram(peer.local_addr()).unwrap();
+        let conn = dialer.dial_unixgram(Some(peer.local_addr())).unwrap();
         assert_eq!(conn.peer_addr(), Some(peer.local_addr()));
         assert_eq!(calls.load(Relaxed), 1);
     });
@@ -92,7 +92,7 @@ fn a_typed_dial_after_its_time_or_its_cancelling_fails_and_says_which() {
         for (dialer, fits) in [(late, timed_out as Fits), (cancelled, is_cancelled as Fits)] {
             for err in [
                 dialer.dial_unix("unix", to).map(drop).unwrap_err(),
-                dialer.dial_unixgram(to).map(drop).unwrap_err(),
+                dialer.dial_unixgram(Some(to)).map(drop).unwrap_err(),
                 dialer.dial_udp("udp", &udp).map(drop).unwrap_err(),
             ] {
                 assert!(fits(&err), "{err}");
@@ -121,7 +121,7 @@ fn a_typed_dial_says_what_is_wrong_with_its_network_or_its_local_address() {
     for err in [
         text(of_another_kind.dial_udp("udp", &udp).map(drop)),
         text(of_another_kind.dial_unix("unix", &unix).map(drop)),
-        text(of_another_kind.dial_unixgram(&unix).map(drop)),
+        text(of_another_kind.dial_unixgram(Some(&unix)).map(drop)),
     ] {
         assert!(err.ends_with(end), "{err}");
     }

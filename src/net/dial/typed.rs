@@ -26,7 +26,7 @@ impl Dialer {
     ///
     /// Go: `Dialer.DialUDP` (`net/udpsock.go`).
     pub fn dial_udp(&self, network: &str, remote: &UdpAddr) -> io::Result<UdpConn> {
-        self.typed(network, remote.clone().into(), || {
+        self.typed(network, Some(remote.clone().into()), || {
             let Ok(Network::Udp(version)) = Network::parse(network) else {
                 return Err(unknown(network));
             };
@@ -53,7 +53,7 @@ impl Dialer {
     ///
     /// Go: `Dialer.DialUnix` (`net/unixsock.go`).
     pub fn dial_unix(&self, network: &str, remote: &UnixAddr) -> io::Result<UnixConn> {
-        self.typed(network, remote.clone().into(), || {
+        self.typed(network, Some(remote.clone().into()), || {
             let net = match Network::parse(network) {
                 Ok(Network::Unix(net @ (UnixNet::Stream | UnixNet::Packet))) => net,
                 _ => return Err(unknown(network)),
@@ -68,16 +68,17 @@ impl Dialer {
         })
     }
 
-    /// A socket of datagrams on `unixgram` that talks to `remote` only.
+    /// A socket of datagrams on `unixgram` that talks to `remote` only; without it, one at the dialer's
+    /// local address that talks to anybody.
     ///
     /// # Errors
-    /// Those of [`Dialer::dial`].
+    /// Those of [`Dialer::dial`]; `missing address` with neither.
     ///
     /// Go: `Dialer.DialUnix` (`net/unixsock.go`) on `unixgram`.
-    pub fn dial_unixgram(&self, remote: &UnixAddr) -> io::Result<UnixDatagram> {
-        self.typed("unixgram", remote.clone().into(), || {
+    pub fn dial_unixgram(&self, remote: Option<&UnixAddr>) -> io::Result<UnixDatagram> {
+        self.typed("unixgram", remote.cloned().map(Addr::from), || {
             let local = self.local_unix()?;
-            unix::dial_gram(local, Some(remote), &self.limits(), &self.control)
+            unix::dial_gram(local, remote, &self.limits(), &self.control)
         })
     }
 
@@ -85,11 +86,11 @@ impl Dialer {
     fn typed<T>(
         &self,
         network: &str,
-        remote: Addr,
+        remote: Option<Addr>,
         dial: impl FnOnce() -> Result<T, Cause>,
     ) -> io::Result<T> {
         let dialed = self.limits().check().and_then(|()| dial());
-        dialed.map_err(|cause| between(network, cause, self.local.clone(), Some(remote)))
+        dialed.map_err(|cause| between(network, cause, self.local.clone(), remote))
     }
 
     fn local_unix(&self) -> Result<Option<&UnixAddr>, Cause> {
