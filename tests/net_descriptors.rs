@@ -4,7 +4,7 @@ mod harness;
 
 use gopark::{
     Descriptor,
-    net::{Conn, NetError, TcpConn, file_conn, file_listener},
+    net::{Conn, NetError, TcpConn, file_conn, file_listener, file_packet_conn},
 };
 use harness::{everywhere, lines::*, listener, pair, scope};
 use std::{
@@ -82,10 +82,19 @@ fn a_duplicate_is_the_same_connection_and_outlives_the_original() {
         out.print(format!("FileConn of stdin fails: {}", stdin.is_err()));
         let (r, _w) = io::pipe().unwrap();
         out.done("FileConn of a pipe", file_conn(r, "|0"));
+        let name = format!("tcp:{}->", l.local_addr().unwrap());
+        out.name(l.local_addr().unwrap(), "SPORT");
+        let of_tcp = file_packet_conn(listener().dup().unwrap(), &name);
+        out.done("FilePacketConn of a TCP listener", of_tcp);
         let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
         let at = udp.local_addr().unwrap();
         out.name(at, "UPORT");
-        let of_udp = file_listener(udp, &format!("udp:{at}->"));
+        let name = format!("udp:{at}->");
+        let packets = file_packet_conn(udp.try_clone().unwrap(), &name);
+        let shown = packets.as_ref().unwrap().local_addr().unwrap();
+        let err = out.error(packets);
+        out.print(format!("FilePacketConn: {shown} err={err}"));
+        let of_udp = file_listener(udp, &name);
         out.done("FileListener of a UDP socket", of_udp);
         out.compare("file_dup");
     });

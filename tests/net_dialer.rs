@@ -3,8 +3,8 @@
 mod harness;
 
 use gopark::net::{
-    Addr, Cause, Conn, Dialer, KeepAliveConfig, ListenConfig, Listener, NetError, TcpAddr, TcpConn,
-    TcpListener, UdpAddr, UnixAddr, UnixNet,
+    Addr, CancelToken, Cause, Conn, Dialer, KeepAliveConfig, ListenConfig, Listener, NetError,
+    TcpAddr, TcpConn, TcpListener, UdpAddr, UdpConn, UnixAddr, UnixDatagram, UnixListener, UnixNet,
 };
 use harness::{everywhere, lines::*, listener, option, set_option};
 use std::{
@@ -241,6 +241,69 @@ fn a_typed_dial_says_what_is_wrong_with_a_local_address() {
             err.ends_with("address :0: mismatched local address type"),
             "{err}"
         );
+    });
+}
+
+/// Follows the typed dials of Go's TestDialContext: what a dialer is told holds for its typed dials too.
+#[test]
+fn typed_dials_of_every_network_heed_the_dialer() {
+    everywhere(|| {
+        let udp = UdpConn::bind("127.0.0.1:0").unwrap();
+        let unix = UnixListener::bind("").unwrap();
+        let gram = UnixDatagram::bind("").unwrap();
+        let tcp = listener();
+        let (to_udp, to_tcp) = (
+            udp.local_addr().unwrap().into(),
+            tcp.local_addr().unwrap().into(),
+        );
+        let all = |dialer: &Dialer| -> Vec<io::Result<()>> {
+            vec![
+                dialer.dial_tcp("tcp", &to_tcp).map(drop),
+                dialer.dial_udp("udp", &to_udp).map(drop),
+                dialer.dial_unix("unix", unix.local_addr()).map(drop),
+                dialer.dial_unixgram(Some(gram.local_addr())).map(drop),
+            ]
+        };
+        let hooks = Arc::new(Mutex::new(Vec::new()));
+        let seen = hooks.clone();
+        let dialer = Dialer::new().control(move |network, _, _| {
+            seen.lock().unwrap().push(network.to_owned());
+            Ok(())
+        });
+        for dialed in all(&dialer) {
+            dialed.unwrap();
+        }
+        let networks = ["tcp4", "udp4", "unix", "unixgram"];
+        assert_eq!(*hooks.lock().unwrap(), networks);
+
+        let token = CancelToken::new();
+        token.cancel();
+        for dialed in all(&Dialer::new().cancel_token(&token)) {
+            assert!(dialed.unwrap_err().is_cancelled());
+        }
+        let stranger = UnixAddr::new("@gopark-stranger", UnixNet::Stream);
+        for dialed in &all(&Dialer::new().local_addr(stranger))[..2] {
+            let err = dialed.as_ref().unwrap_err().to_string();
+            assert!(err.ends_with("mismatched local address type"), "{err}");
+        }
+        for (network, dialed) in [
+            ("tcp", Dialer::new().dial_udp("tcp", &to_udp).map(drop)),
+            (
+                "unixgram",
+                Dialer::new()
+                    .dial_unix("unixgram", gram.local_addr())
+                    .map(drop),
+            ),
+        ] {
+            let err = dialed.unwrap_err().to_string();
+            assert!(
+                err.ends_with(&format!("unknown network {network}")),
+                "{err}"
+            );
+        }
+        let local = UdpAddr::from(std::net::SocketAddr::from(([127, 0, 0, 1], 0)));
+        let from = Dialer::new().local_addr(local).dial_udp("udp", &to_udp);
+        assert!(from.unwrap().local_addr().unwrap().ip().is_loopback());
     });
 }
 

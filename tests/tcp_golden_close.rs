@@ -56,6 +56,8 @@ fn everything_on_a_connection_closed_on_this_side_says_so_and_the_addresses_surv
         let sent = client.write_buffers(&mut &mut bufs[..]);
         out.bytes("Buffers.WriteTo", sent);
         out.done("RawConn.Control", client.with_fd(|_| ()));
+        out.done("RawConn.Read", client.raw_read(|_| Some(())));
+        out.done("RawConn.Write", client.raw_write(|_| Some(())));
         let (here, there) = (client.local_addr().unwrap(), client.peer_addr().unwrap());
         out.print(format!("addresses survive: {here}->{there}"));
         out.read("peer read", server.read(&mut buf));

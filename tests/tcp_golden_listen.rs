@@ -187,6 +187,8 @@ fn new_connections_have_gos_options_whichever_side_they_are_on() {
             conn_protocol(&client),
             conn_protocol(&server)
         ));
+        let multipath = server.multipath_tcp().unwrap();
+        out.print(format!("accepted.MultipathTCP()={multipath} err=<nil>"));
         out.print(format!("dialed: {}", options(&client)));
         out.print(format!("accepted: {}", options(&server)));
         let quiet = ListenConfig::new().keep_alive(KeepAliveConfig::OFF);

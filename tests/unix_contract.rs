@@ -512,3 +512,58 @@ fn sockets_go_over_from_std_and_back() {
         std_unix::UnixDatagram::try_from(d).unwrap();
     });
 }
+
+/// Follows Go's CloseRead and CloseWrite on `unixgram`, and std's `shutdown`.
+#[test]
+fn half_of_a_datagram_socket_can_be_closed() {
+    everywhere(|| {
+        let (a, b) = UnixDatagram::pair().unwrap();
+        scope(|s| {
+            let read = s.spawn(|| b.recv(&mut [0; 4]));
+            assert!(read.is_pending());
+            b.close_read().unwrap();
+            assert!(read.is_pending(), "datagrams have no end");
+            b.set_read_deadline(Some(Instant::now())).unwrap();
+            assert!(read.wait().unwrap_err().is_timeout());
+        });
+        let err = a.send(b"x").unwrap_err();
+        assert_eq!(err.errno(), Some(libc::EPIPE), "{err}");
+        b.writable().unwrap();
+        b.send(b"still").unwrap();
+        assert_eq!(a.recv(&mut [0; 8]).unwrap(), 5);
+        b.close_write().unwrap();
+        assert!(b.send(b"x").is_err());
+        let alone = UnixDatagram::unbound().unwrap();
+        assert_eq!(alone.local_addr().to_string(), "@");
+        alone.close_read().unwrap();
+        alone.close().unwrap();
+        let err = alone.close_read().unwrap_err().to_string();
+        assert_eq!(err, "close unixgram @: use of closed network connection");
+    });
+}
+
+#[test]
+fn connections_come_one_after_the_other_until_the_listener_is_closed() {
+    everywhere(|| {
+        let l = UnixListener::bind("").unwrap();
+        let name = l.local_addr().to_string();
+        scope(|s| {
+            let served = s.spawn(|| {
+                let mut n = 0;
+                for conn in l.incoming() {
+                    conn.unwrap().write(b"hi").unwrap();
+                    n += 1;
+                }
+                n
+            });
+            for _ in 0..3 {
+                let conn = UnixConn::connect(&name).unwrap();
+                assert_eq!(conn.read(&mut [0; 8]).unwrap(), 2);
+            }
+            assert!(served.is_pending());
+            l.close().unwrap();
+            assert_eq!(served.wait(), 3);
+        });
+        assert!(l.take_error().unwrap_err().is_closed());
+    });
+}

@@ -8,7 +8,12 @@
 mod pollable;
 mod std_io;
 
-use crate::net::{Addr, Cause, OpError, copy::Stream, fail};
+use crate::net::{
+    Addr, Cause, OpError,
+    copy::Stream,
+    fail,
+    raw::{self, Raw},
+};
 use crate::task::{self, idle};
 use netpoll::{Error, Fd, Kind, Mode, Partial};
 use std::{
@@ -188,11 +193,8 @@ impl Descriptor {
     /// `raw-read NAME: i/o timeout`, `raw-read NAME: file already closed`.
     ///
     /// Go: `syscall.RawConn.Read`.
-    pub fn raw_read<T>(&self, mut f: impl FnMut(BorrowedFd<'_>) -> Option<T>) -> io::Result<T> {
-        let _ = self.0.fd.raw(); // a duplicate made in `f` may outlive it
-        let again = |fd: BorrowedFd<'_>| f(fd).ok_or(libc::EAGAIN);
-        let done = self.0.fd.read_with("raw-read", again);
-        done.map_err(|err| self.fail("raw-read", err, 0))
+    pub fn raw_read<T>(&self, f: impl FnMut(BorrowedFd<'_>) -> Option<T>) -> io::Result<T> {
+        raw::read(&*self.0, f)
     }
 
     /// [`raw_read`](Descriptor::raw_read) for system calls that write.
@@ -201,11 +203,8 @@ impl Descriptor {
     /// `raw-write NAME: i/o timeout`, `raw-write NAME: file already closed`.
     ///
     /// Go: `syscall.RawConn.Write`.
-    pub fn raw_write<T>(&self, mut f: impl FnMut(BorrowedFd<'_>) -> Option<T>) -> io::Result<T> {
-        let _ = self.0.fd.raw();
-        let again = |fd: BorrowedFd<'_>| f(fd).ok_or(libc::EAGAIN);
-        let done = self.0.fd.write_with("raw-write", again);
-        done.map_err(|err| self.fail("raw-write", err, 0))
+    pub fn raw_write<T>(&self, f: impl FnMut(BorrowedFd<'_>) -> Option<T>) -> io::Result<T> {
+        raw::write(&*self.0, f)
     }
 
     /// Calls `f` with the descriptor, which stays open until `f` returns whoever closes meanwhile.
@@ -215,9 +214,7 @@ impl Descriptor {
     ///
     /// Go: `syscall.RawConn.Control`.
     pub fn with_fd<T>(&self, f: impl FnOnce(BorrowedFd<'_>) -> T) -> io::Result<T> {
-        let _ = self.0.fd.raw();
-        let done = self.0.fd.with(f);
-        done.map_err(|err| self.fail("raw-control", err, 0))
+        raw::control(&*self.0, f)
     }
 
     /// A duplicate, which shares the open file and stays open after this one is closed.
@@ -225,8 +222,7 @@ impl Descriptor {
     /// # Errors
     /// `file NAME: file already closed`, or what `fcntl` says.
     pub fn dup(&self) -> io::Result<OwnedFd> {
-        let done = self.0.fd.dup();
-        done.map_err(|err| self.fail("file", err, 0))
+        raw::dup(&*self.0)
     }
 
     /// Sets the moment after which reads and writes fail; `None` is never. It reaches operations that
@@ -297,6 +293,16 @@ impl Stream for Inner {
             .addr(Addr::File(self.name.clone()))
             .bytes(bytes)
             .into()
+    }
+}
+
+impl Raw for Inner {
+    fn descriptor(&self) -> &Fd {
+        &self.fd
+    }
+
+    fn raw_error(&self, op: &'static str, cause: Cause) -> io::Error {
+        self.fail(op, cause, 0)
     }
 }
 

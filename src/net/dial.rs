@@ -4,13 +4,9 @@
 
 #![forbid(unsafe_code)]
 
-mod typed;
-
 use super::{
     Addr, AddrError, CancelToken, Cause, Conn, ControlHook, IpVersion, KeepAliveConfig, Limits,
-    Network, OpError, Purpose, Resolver, TcpAddr, TcpConn, ToSocketAddrs, UdpAddr, UdpConn,
-    UnixAddr, UnixConn, UnixDatagram, UnixNet, lookup,
-    network::unknown,
+    Network, OpError, Purpose, Resolver, TcpAddr, TcpConn, ToSocketAddrs, UnixNet, lookup,
     race::{self, Single},
     tcp::Attempt,
     udp, unix,
@@ -63,87 +59,6 @@ pub fn dial_timeout(network: &str, address: &str, timeout: Duration) -> io::Resu
     Dialer::new().timeout(timeout).dial(network, address)
 }
 
-/// Connects to `remote` on `network` (`tcp`, `tcp4`, `tcp6`), from `local` if that is given.
-///
-/// # Errors
-/// Those of [`dial`].
-///
-/// Go: `net.DialTCP` (`net/tcpsock.go`).
-pub fn dial_tcp(network: &str, local: Option<&TcpAddr>, remote: &TcpAddr) -> io::Result<TcpConn> {
-    let dialer = match local {
-        Some(local) => Dialer::new().local_addr(local.clone()),
-        None => Dialer::new(),
-    };
-    dialer.dial_tcp(network, remote)
-}
-
-/// A socket that talks to `remote` on `network` (`udp`, `udp4`, `udp6`) only, from `local` if that is
-/// given. The peer is not asked.
-///
-/// # Errors
-/// Those of [`dial`].
-///
-/// Go: `net.DialUDP` (`net/udpsock.go`).
-pub fn dial_udp(network: &str, local: Option<&UdpAddr>, remote: &UdpAddr) -> io::Result<UdpConn> {
-    let dialed = match Network::parse(network) {
-        Ok(Network::Udp(version)) => udp::dial(version, local, remote, &ControlHook::default()),
-        _ => Err(unknown(network)),
-    };
-    dialed.map_err(|cause| between(network, cause, local.cloned(), Some(remote.clone())))
-}
-
-/// Connects to `remote` on `network` (`unix`, `unixpacket`), from `local` if that is given.
-///
-/// # Errors
-/// Those of [`dial`].
-///
-/// Go: `net.DialUnix` (`net/unixsock.go`).
-pub fn dial_unix(
-    network: &str,
-    local: Option<&UnixAddr>,
-    remote: &UnixAddr,
-) -> io::Result<UnixConn> {
-    let dialed = match Network::parse(network) {
-        Ok(Network::Unix(net @ (UnixNet::Stream | UnixNet::Packet))) => unix::dial(
-            net,
-            local,
-            remote,
-            &Limits::default(),
-            &ControlHook::default(),
-        ),
-        _ => Err(unknown(network)),
-    };
-    dialed.map_err(|cause| between(network, cause, local.cloned(), Some(remote.clone())))
-}
-
-/// A socket of datagrams on `unixgram`. With `remote` it talks to that one only; with `local` alone it
-/// is bound to it and talks to anybody.
-///
-/// # Errors
-/// Those of [`dial`]; `missing address` with neither.
-///
-/// Go: `net.DialUnix` (`net/unixsock.go`) on `unixgram`.
-pub fn dial_unixgram(
-    local: Option<&UnixAddr>,
-    remote: Option<&UnixAddr>,
-) -> io::Result<UnixDatagram> {
-    unix::dial_gram(local, remote, &Limits::default(), &ControlHook::default())
-        .map_err(|cause| between("unixgram", cause, local.cloned(), remote.cloned()))
-}
-
-/// The error of a dial whose addresses the caller chose.
-fn between<A: Into<Addr>>(
-    network: &str,
-    cause: Cause,
-    local: Option<A>,
-    remote: Option<A>,
-) -> io::Error {
-    let mut err = OpError::new("dial", network.to_owned(), cause);
-    err.source = local.map(Into::into);
-    err.addr = remote.map(Into::into);
-    err.into()
-}
-
 /// How to dial. Every setting has a sensible default.
 ///
 /// ```
@@ -153,17 +68,20 @@ fn between<A: Into<Addr>>(
 /// assert!(dialer.dial("tcp", "no port").is_err());
 /// ```
 ///
-/// Go: `net.Dialer` (`net/dial.go`).
+/// Go: `net.Dialer` (`net/dial.go`). `KeepAlive` is in [`KeepAliveConfig`], `Cancel` is
+/// [`cancel_token`](Dialer::cancel_token); `DualStack`, which does nothing any more, and `DialIP` have
+/// no twin.
 #[derive(Clone, Debug, Default)]
 pub struct Dialer {
     timeout: Option<Duration>,
     deadline: Option<Instant>,
-    local: Option<Addr>,
-    keep_alive: KeepAliveConfig,
+    pub(super) local: Option<Addr>,
+    pub(super) keep_alive: KeepAliveConfig,
     fallback: Fallback,
-    control: ControlHook,
+    pub(super) control: ControlHook,
     resolver: Resolver,
     token: Option<CancelToken>,
+    pub(super) multipath: bool,
 }
 
 /// When to start with the other family.
@@ -275,6 +193,38 @@ impl Dialer {
         self
     }
 
+    /// Whether TCP connections ask the peer for multipath TCP; off unless turned on. Where the kernel
+    /// refuses, and where that fails for any reason but time, plain TCP is used; the control hook is
+    /// called for both. [`TcpConn::multipath_tcp`] says what came of it.
+    ///
+    /// ```
+    /// use gopark::net::{Dialer, ListenConfig};
+    /// let listener = ListenConfig::new().multipath_tcp(true).bind("127.0.0.1:0")?;
+    /// let dialer = Dialer::new().multipath_tcp(true);
+    /// assert!(dialer.uses_multipath_tcp());
+    /// let conn = dialer.dial_tcp("tcp", &listener.local_addr()?.into())?;
+    /// println!("multipath: {}", conn.multipath_tcp()?);
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go: `Dialer.SetMultipathTCP` (`net/dial.go`).
+    #[must_use]
+    pub fn multipath_tcp(mut self, on: bool) -> Dialer {
+        self.multipath = on;
+        self
+    }
+
+    /// Whether TCP connections ask for multipath TCP.
+    ///
+    /// ```
+    /// assert!(!gopark::net::Dialer::new().uses_multipath_tcp());
+    /// ```
+    ///
+    /// Go: `Dialer.MultipathTCP` (`net/dial.go`).
+    pub fn uses_multipath_tcp(&self) -> bool {
+        self.multipath
+    }
+
     /// Connects to `address` on `network`, as [`dial`].
     ///
     /// # Errors
@@ -293,6 +243,7 @@ impl Dialer {
             local: self.local.clone(),
             keep_alive: self.keep_alive,
             control: self.control.clone(),
+            multipath: self.multipath,
         };
         match (dial.network, self.fallback) {
             (Network::Tcp(IpVersion::Any), Fallback::After(delay)) => match list.partition() {
@@ -305,52 +256,7 @@ impl Dialer {
         }
     }
 
-    /// Connects to `remote` on `network` (`tcp`, `tcp4`, `tcp6`).
-    ///
-    /// ```
-    /// use gopark::net::{Dialer, TcpAddr, TcpListener};
-    /// let listener = TcpListener::bind("127.0.0.1:0")?;
-    /// let conn = Dialer::new().dial_tcp("tcp", &listener.local_addr()?.into())?;
-    /// assert_eq!(conn.peer_addr()?, listener.local_addr()?);
-    /// # std::io::Result::Ok(())
-    /// ```
-    ///
-    /// # Errors
-    /// Those of [`Dialer::dial`].
-    ///
-    /// Go: `Dialer.DialTCP` (`net/tcpsock.go`).
-    pub fn dial_tcp(&self, network: &str, remote: &TcpAddr) -> io::Result<TcpConn> {
-        let local = match &self.local {
-            None => Ok(None),
-            Some(Addr::Tcp(local)) => Ok(Some(local)),
-            Some(other) => {
-                Err(AddrError::new(AddrError::MISMATCHED_LOCAL_TYPE, other.to_string()).into())
-            }
-        };
-        let fail = |cause| {
-            let err = OpError::new("dial", network.to_owned(), cause).addr(remote.clone());
-            io::Error::from(match &self.local {
-                Some(local) => err.source(local.clone()),
-                None => err,
-            })
-        };
-        let Ok(Network::Tcp(version)) = Network::parse(network) else {
-            return Err(fail(unknown(network)));
-        };
-        let limits = self.limits();
-        let attempt = Attempt {
-            version,
-            local: local.map_err(fail)?,
-            keep_alive: self.keep_alive,
-            control: self.control.clone(),
-        };
-        limits
-            .check()
-            .and_then(|()| attempt.connect(remote, &limits))
-            .map_err(fail)
-    }
-
-    fn limits(&self) -> Limits {
+    pub(super) fn limits(&self) -> Limits {
         Limits {
             deadline: Limits::earlier(self.timeout, self.deadline),
             token: self.token.clone(),
@@ -365,6 +271,7 @@ struct Dial {
     local: Option<Addr>,
     keep_alive: KeepAliveConfig,
     control: ControlHook,
+    multipath: bool,
 }
 
 impl Single for Dial {
@@ -381,6 +288,7 @@ impl Single for Dial {
                     },
                     keep_alive: self.keep_alive,
                     control: self.control.clone(),
+                    multipath: self.multipath,
                 };
                 Ok(Box::new(attempt.connect(remote, limits)?))
             }
@@ -457,6 +365,7 @@ fn connect_each(addrs: &[TcpAddr], deadline: Option<Instant>) -> io::Result<TcpC
         local: None,
         keep_alive: KeepAliveConfig::default(),
         control: ControlHook::default(),
+        multipath: false,
     };
     let limits = Limits::until(deadline);
     let mut first = None;

@@ -1,24 +1,44 @@
 //! Connections and listeners from descriptors that come from elsewhere: inherited, or received.
 //!
-//! Go: `net/file.go`, `net/file_unix.go`.
+//! What a descriptor is, is asked of the kernel:
+//!
+//! | `SO_DOMAIN`      | `SO_TYPE`     | `SO_ACCEPTCONN` | [`file_conn`]     | [`file_listener`] | [`file_packet_conn`] |
+//! |------------------|---------------|-----------------|-------------------|-------------------|----------------------|
+//! | `INET`, `INET6`  | `STREAM`      | no              | `TcpConn`         |                   |                      |
+//! | `INET`, `INET6`  | `STREAM`      | yes             |                   | `TcpListener`     |                      |
+//! | `INET`, `INET6`  | `DGRAM`       |                 | `UdpConn`         |                   | `UdpConn`            |
+//! | `UNIX`           | `STREAM`, `SEQPACKET` | no      | `UnixConn`        |                   |                      |
+//! | `UNIX`           | `STREAM`, `SEQPACKET` | yes     |                   | `UnixListener`    |                      |
+//! | `UNIX`           | `DGRAM`       |                 | `UnixDatagram`    |                   | `UnixDatagram`       |
+//!
+//! A stream without a peer is no connection: `getpeername: transport endpoint is not connected`. The other
+//! gaps are `invalid argument`, and families unknown here `protocol not supported`. Go asks less: it gives
+//! out a listener on what does not listen, a connection without a peer, a packet connection on a Unix
+//! stream, and all their operations fail.
+//!
+//! Go: `net/file.go`, `net/file_posix.go`.
 
 #![forbid(unsafe_code)]
 
 use super::{
-    Addr, Cause, Conn, Errno, Listener, OpError, TcpConn, TcpListener,
-    socket::{self, named},
+    Addr, Cause, Conn, Errno, KeepAliveConfig, Listener, OpError, PacketConn, TcpConn, TcpListener,
+    UdpConn, UnixConn, UnixDatagram, UnixListener, UnixNet, socket::named, unix,
 };
 use socket2::{Domain, SockRef, Type};
 use std::{
-    io, net,
+    io,
     os::fd::{AsFd, OwnedFd},
 };
 
 /// The connection behind a descriptor, on whichever network it is. `name` is what errors call it.
 ///
+/// The descriptor is taken over, put into non-blocking mode and closed on exec; a TCP connection gets
+/// the default options. To keep one's own, give a duplicate: `file.try_clone()?`.
+///
 /// # Errors
-/// `file file+net NAME: getsockopt: socket operation on non-socket`; `.. invalid argument` for a socket
-/// that is no stream.
+/// `file file+net NAME: getsockopt: socket operation on non-socket`; `.. getpeername: transport endpoint
+/// is not connected` for a stream without a peer; `.. invalid argument` for what is no connection. The
+/// descriptor is closed then.
 ///
 /// ```
 /// use gopark::net::{file_conn, TcpConn, TcpListener};
@@ -32,53 +52,117 @@ use std::{
 /// # std::io::Result::Ok(())
 /// ```
 ///
-/// Go: `net.FileConn` (`net/file.go`).
+/// Go: `net.FileConn` (`net/file.go`), which duplicates the descriptor.
 pub fn file_conn(fd: impl Into<OwnedFd>, name: &str) -> io::Result<Box<dyn Conn>> {
-    let fd = fd.into();
-    let open = |fd: OwnedFd| -> Result<TcpConn, Cause> {
-        needs_stream(&fd)?;
-        socket::peer_addr(fd.as_fd())?;
-        TcpConn::from_std(net::TcpStream::from(fd)).map_err(Cause::from)
-    };
-    match open(fd) {
-        Ok(conn) => Ok(Box::new(conn)),
-        Err(cause) => Err(fail(name, cause)),
-    }
+    open(fd.into(), name, |fd, kind| {
+        let made: Box<dyn Conn> = match kind {
+            Kind::Tcp => Box::new(TcpConn::adopt(fd, Some(&KeepAliveConfig::default()))?),
+            Kind::Udp => Box::new(UdpConn::adopt(fd)?),
+            Kind::Unix(UnixNet::Datagram) => Box::new(UnixDatagram::adopt(fd)?),
+            Kind::Unix(_) => Box::new(UnixConn::adopt(fd)?),
+        };
+        Ok(made)
+    })
 }
 
-/// The listener behind a descriptor; as [`file_conn`].
+/// The listener behind a descriptor, such as one that a service manager passes; as [`file_conn`]. The
+/// file of a Unix listener is not removed at the end, unless told.
 ///
 /// # Errors
-/// Those of [`file_conn`].
+/// Those of [`file_conn`]; `.. invalid argument` also for a socket that does not listen.
 ///
-/// Go: `net.FileListener` (`net/file.go`).
+/// ```
+/// use gopark::net::{file_listener, TcpConn, TcpListener};
+/// let first = TcpListener::bind("127.0.0.1:0")?;
+/// let second = file_listener(first.dup()?, "listener")?;
+/// let client = TcpConn::connect(first.local_addr()?)?;
+/// first.close()?;
+/// let conn = second.accept()?;
+/// assert_eq!(conn.remote_addr().unwrap().to_string(), client.local_addr()?.to_string());
+/// # std::io::Result::Ok(())
+/// ```
+///
+/// Go: `net.FileListener` (`net/file.go`), which duplicates the descriptor.
 pub fn file_listener(fd: impl Into<OwnedFd>, name: &str) -> io::Result<Box<dyn Listener>> {
-    let fd = fd.into();
-    let open = |fd: OwnedFd| -> Result<TcpListener, Cause> {
-        needs_stream(&fd)?;
-        TcpListener::from_std(net::TcpListener::from(fd)).map_err(Cause::from)
-    };
-    match open(fd) {
-        Ok(listener) => Ok(Box::new(listener)),
-        Err(cause) => Err(fail(name, cause)),
+    open(fd.into(), name, |fd, kind| {
+        if !named("getsockopt", SockRef::from(&fd).is_listener())? {
+            return Err(Cause::Errno(Errno::EINVAL));
+        }
+        let made: Box<dyn Listener> = match kind {
+            Kind::Tcp => Box::new(TcpListener::adopt(fd)?),
+            Kind::Unix(_) => Box::new(UnixListener::adopt(fd)?),
+            Kind::Udp => return Err(Cause::Errno(Errno::EINVAL)),
+        };
+        Ok(made)
+    })
+}
+
+/// The socket of datagrams behind a descriptor; as [`file_conn`].
+///
+/// # Errors
+/// Those of [`file_conn`]; `.. invalid argument` also for a socket of streams or of packets.
+///
+/// ```
+/// use gopark::net::file_packet_conn;
+/// use std::net::UdpSocket;
+/// let inherited = UdpSocket::bind("127.0.0.1:0")?;
+/// let to = inherited.local_addr()?;
+/// let conn = file_packet_conn(inherited, "inherited")?;
+/// UdpSocket::bind("127.0.0.1:0")?.send_to(b"hi", to)?;
+/// assert_eq!(conn.recv_from(&mut [0; 8])?.0, 2);
+/// # std::io::Result::Ok(())
+/// ```
+///
+/// Go: `net.FilePacketConn` (`net/file.go`), which duplicates the descriptor.
+pub fn file_packet_conn(fd: impl Into<OwnedFd>, name: &str) -> io::Result<Box<dyn PacketConn>> {
+    open(fd.into(), name, |fd, kind| {
+        let made: Box<dyn PacketConn> = match kind {
+            Kind::Udp => Box::new(UdpConn::adopt(fd)?),
+            Kind::Unix(UnixNet::Datagram) => Box::new(UnixDatagram::adopt(fd)?),
+            Kind::Tcp | Kind::Unix(_) => return Err(Cause::Errno(Errno::EINVAL)),
+        };
+        Ok(made)
+    })
+}
+
+/// What a descriptor turned out to be.
+enum Kind {
+    Tcp,
+    Udp,
+    Unix(UnixNet),
+}
+
+impl Kind {
+    fn of(fd: &OwnedFd) -> Result<Kind, Cause> {
+        let socket = SockRef::from(fd);
+        let kind = named("getsockopt", socket.r#type())?;
+        match named("getsockopt", socket.domain())? {
+            Domain::IPV4 | Domain::IPV6 => match kind {
+                Type::STREAM => Ok(Kind::Tcp),
+                Type::DGRAM => Ok(Kind::Udp),
+                // Raw sockets would come in here.
+                _ => Err(Cause::Errno(Errno::EINVAL)),
+            },
+            Domain::UNIX => unix::network(fd.as_fd()).map(Kind::Unix),
+            _ => Err(Cause::Errno(Errno(libc::EPROTONOSUPPORT))),
+        }
     }
 }
 
-/// Refuses what is no internet stream.
-fn needs_stream(fd: &OwnedFd) -> Result<(), Cause> {
-    let socket = SockRef::from(fd);
-    let kind = named("getsockopt", socket.r#type())?;
-    let domain = named("getsockopt", socket.domain())?;
-    if kind == Type::STREAM && matches!(domain, Domain::IPV4 | Domain::IPV6) {
-        Ok(())
-    } else {
-        Err(Cause::Errno(Errno::EINVAL))
-    }
-}
-
-#[cold]
-fn fail(name: &str, cause: Cause) -> io::Error {
-    OpError::new("file", "file+net", cause)
-        .addr(Addr::File(name.into()))
-        .into()
+/// Finds out what the descriptor is, and lets `make` do the rest.
+fn open<T>(
+    fd: OwnedFd,
+    name: &str,
+    make: impl FnOnce(OwnedFd, Kind) -> Result<T, Cause>,
+) -> io::Result<T> {
+    let kind = Kind::of(&fd).and_then(|kind| {
+        // One that was inherited is not yet.
+        named("fcntl", SockRef::from(&fd).set_cloexec(true))?;
+        Ok(kind)
+    });
+    kind.and_then(|kind| make(fd, kind)).map_err(|cause| {
+        OpError::new("file", "file+net", cause)
+            .addr(Addr::File(name.into()))
+            .into()
+    })
 }

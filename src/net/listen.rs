@@ -10,8 +10,9 @@ use super::{
     UnixAddr, UnixDatagram, UnixListener, UnixNet, lookup,
     network::unknown,
     socket::{self, backlog, bind, maps_ipv4, named},
-    udp, unix,
+    tcp, udp, unix,
 };
+use socket2::Protocol;
 use std::{
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
@@ -123,13 +124,15 @@ pub fn listen_unixgram(local: &UnixAddr) -> io::Result<UnixDatagram> {
 
 /// How to listen. Every setting has a sensible default.
 ///
-/// Go: `net.ListenConfig` (`net/dial.go`).
+/// Go: `net.ListenConfig` (`net/dial.go`). `KeepAlive` is in [`KeepAliveConfig`]. Listening waits for
+/// nothing but the lookup of a name, so it takes no context.
 #[derive(Clone, Debug, Default)]
 pub struct ListenConfig {
     keep_alive: KeepAliveConfig,
     reuse_port: bool,
     backlog: Option<u32>,
     control: ControlHook,
+    multipath: bool,
 }
 
 impl ListenConfig {
@@ -159,6 +162,38 @@ impl ListenConfig {
     pub fn backlog(mut self, connections: u32) -> ListenConfig {
         self.backlog = Some(connections);
         self
+    }
+
+    /// Whether TCP listeners take connections of multipath TCP from peers that ask for it; off unless
+    /// turned on, where Go's are on. Others get plain TCP. Where the kernel refuses, so does everybody.
+    /// [`TcpConn::multipath_tcp`](super::TcpConn::multipath_tcp) says what a connection is.
+    ///
+    /// ```
+    /// use gopark::net::{ListenConfig, TcpConn};
+    /// let config = ListenConfig::new().multipath_tcp(true);
+    /// assert!(config.uses_multipath_tcp());
+    /// let listener = config.bind("127.0.0.1:0")?;
+    /// let _plain = TcpConn::connect(listener.local_addr()?)?;
+    /// assert!(!listener.accept()?.0.multipath_tcp()?);
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go: `ListenConfig.SetMultipathTCP` (`net/dial.go`).
+    #[must_use]
+    pub fn multipath_tcp(mut self, on: bool) -> ListenConfig {
+        self.multipath = on;
+        self
+    }
+
+    /// Whether TCP listeners take connections of multipath TCP.
+    ///
+    /// ```
+    /// assert!(!gopark::net::ListenConfig::new().uses_multipath_tcp());
+    /// ```
+    ///
+    /// Go: `ListenConfig.MultipathTCP` (`net/dial.go`).
+    pub fn uses_multipath_tcp(&self) -> bool {
+        self.multipath
     }
 
     /// Has `hook` called on the new socket before it is bound, with the network (`tcp4`, `tcp6` and so
@@ -325,15 +360,28 @@ impl ListenConfig {
         Err(first.unwrap_or_else(|| fail(Cause::MissingAddress)).into())
     }
 
-    /// Go: `sysListener.listenTCP`, `netFD.listenStream` (`net/sock_posix.go`).
+    /// Go: `sysListener.listenMPTCP` (`net/mptcpsock_linux.go`).
     fn listen_on(
         &self,
         network: Network,
         local: &TcpAddr,
         family: SocketFamily,
     ) -> Result<TcpListener, Cause> {
+        tcp::or_plain(self.multipath, |protocol| {
+            self.listen_by(protocol, network, local, family)
+        })
+    }
+
+    /// Go: `sysListener.listenTCPProto`, `netFD.listenStream` (`net/sock_posix.go`).
+    fn listen_by(
+        &self,
+        protocol: Option<Protocol>,
+        network: Network,
+        local: &TcpAddr,
+        family: SocketFamily,
+    ) -> Result<TcpListener, Cause> {
         let addr = local.to_socket_addr(family.family)?;
-        let socket = socket::stream(family)?;
+        let socket = socket::stream(family, protocol)?;
         named("setsockopt", socket.set_reuse_address(true))?;
         if self.reuse_port {
             named("setsockopt", socket.set_reuse_port(true))?;
@@ -344,7 +392,10 @@ impl ListenConfig {
             .call(network, family.family, &named_addr, socket.as_fd())?;
         bind(&socket, addr)?;
         named("listen", socket.listen(self.queue()))?;
-        TcpListener::new(OwnedFd::from(socket), network.as_str(), None)
+        let multipath = protocol.is_some();
+        // Which options go over to connections of several paths depends on the kernel's age.
+        let missing = multipath.then_some(self.keep_alive);
+        TcpListener::new(OwnedFd::from(socket), network.as_str(), missing, multipath)
     }
 }
 

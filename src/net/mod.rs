@@ -8,6 +8,7 @@ mod connect;
 mod control;
 pub(crate) mod copy;
 mod dial;
+mod dial_addr;
 mod error;
 pub(crate) mod fail;
 mod file;
@@ -19,13 +20,17 @@ mod listen;
 mod lookup;
 mod message;
 mod network;
+mod own_methods;
 mod packet;
 mod pipe;
 mod race;
+mod rare;
+pub(crate) mod raw;
 mod resolve;
 mod resolver;
 mod serve;
 mod socket;
+mod std_io;
 mod sys;
 mod tcp;
 mod timeouts;
@@ -42,12 +47,13 @@ pub use cancel::CancelToken;
 pub use conn::{Conn, Listener};
 pub use control::{ControlMessage, ControlMessages};
 pub use copy::{CopyFrom, CopyTo, copy, copy_bidirectional, copy_n};
-pub use dial::{Dialer, dial, dial_tcp, dial_timeout, dial_udp, dial_unix, dial_unixgram};
+pub use dial::{Dialer, dial, dial_timeout};
+pub use dial_addr::{dial_tcp, dial_udp, dial_unix, dial_unixgram};
 pub use error::{
     AddrError, Cause, DnsError, Errno, InvalidAddrError, NetError, OpError, ParseError,
     SyscallError, Timeout, UnknownNetworkError,
 };
-pub use file::{file_conn, file_listener};
+pub use file::{file_conn, file_listener, file_packet_conn};
 pub use lease::{LEASE_SIZE, Lease, LeasedReader};
 pub use listen::{
     ListenConfig, listen, listen_multicast_udp, listen_packet, listen_tcp, listen_udp, listen_unix,

@@ -30,7 +30,12 @@ use std::{
 /// # std::io::Result::Ok(())
 /// ```
 ///
-/// Go: `net.Resolver` (`net/lookup.go`), the one that asks the C library.
+/// Go: `net.Resolver` (`net/lookup.go`), the one that asks the C library. `LookupNetIP` is
+/// [`lookup_ip`](Resolver::lookup_ip), and a context is [`deadline`](Resolver::deadline) and
+/// [`cancel_token`](Resolver::cancel_token). What needs questions to name servers that the C library
+/// does not ask has no twin: `LookupAddr`, `LookupCNAME`, `LookupMX`, `LookupNS`, `LookupSRV`,
+/// `LookupTXT`; nor have the settings of Go's own resolver, `PreferGo`, `StrictErrors` and `Dial`. A
+/// crate that speaks DNS goes into [`Resolver::new`].
 #[derive(Clone)]
 pub struct Resolver {
     source: Arc<Source>,

@@ -5,7 +5,7 @@
 #![forbid(unsafe_code)]
 
 use super::{Cause, Family, SocketFamily};
-use socket2::{Domain, SockAddr, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 use std::{
     fs, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -18,28 +18,34 @@ pub(super) fn named<T>(name: &'static str, result: io::Result<T>) -> Result<T, C
     result.map_err(|err| Cause::from_syscall(name, err))
 }
 
-/// A stream socket of `family`, non-blocking and close-on-exec.
-pub(super) fn stream(family: SocketFamily) -> Result<Socket, Cause> {
-    internet(family, Type::STREAM)
+/// A stream socket of `family`, non-blocking and close-on-exec, of the default protocol or another.
+pub(super) fn stream(family: SocketFamily, protocol: Option<Protocol>) -> Result<Socket, Cause> {
+    internet(family, Type::STREAM, protocol)
 }
 
 /// A socket of datagrams of `family`, non-blocking and close-on-exec, which may broadcast.
 pub(super) fn datagram(family: SocketFamily) -> Result<Socket, Cause> {
-    let socket = internet(family, Type::DGRAM)?;
+    let socket = internet(family, Type::DGRAM, None)?;
     named("setsockopt", socket.set_broadcast(true))?;
     Ok(socket)
 }
 
-fn internet(family: SocketFamily, kind: Type) -> Result<Socket, Cause> {
+fn internet(family: SocketFamily, kind: Type, protocol: Option<Protocol>) -> Result<Socket, Cause> {
     let domain = match family.family {
         Family::V4 => Domain::IPV4,
         Family::V6 => Domain::IPV6,
     };
-    let socket = named("socket", Socket::new(domain, kind.nonblocking(), None))?;
+    let socket = named("socket", Socket::new(domain, kind.nonblocking(), protocol))?;
     if family.family == Family::V6 {
         named("setsockopt", socket.set_only_v6(family.v6_only))?;
     }
     Ok(socket)
+}
+
+/// Puts a socket that comes from elsewhere into non-blocking mode.
+pub(super) fn set_nonblocking(fd: BorrowedFd<'_>) -> Result<(), Cause> {
+    // Go's name for it, which is no system call's.
+    named("setnonblock", SockRef::from(&fd).set_nonblocking(true))
 }
 
 /// Binds `socket` to `addr`.
@@ -102,7 +108,7 @@ pub(super) fn maps_ipv4() -> bool {
         v6_only: false,
     };
     let mapped: Ipv6Addr = Ipv4Addr::LOCALHOST.to_ipv6_mapped();
-    match stream(both).and_then(|socket| bind(&socket, (mapped, 0).into())) {
+    match stream(both, None).and_then(|socket| bind(&socket, (mapped, 0).into())) {
         // A lack of descriptors says nothing about the machine, and must not be remembered.
         Err(cause) if cause.is_temporary() => true,
         answer => *MAPS.get_or_init(|| answer.is_ok()),

@@ -65,10 +65,10 @@ impl Timeouts {
     }
 }
 
-/// The methods for deadlines and time-outs of a connection whose field 0 points to its `fd`, its
-/// `timeouts` and a `fail_here`.
+/// The methods for deadlines and time-outs of a connection whose field 0 points to its `fd`, a
+/// `fail_here`, and in `$timeouts` to [`Timeouts`] or what wraps them.
 macro_rules! deadline_methods {
-    ($conn:ident, $net:literal, $go:literal) => {
+    ($conn:ident, $net:literal, $go:literal, $timeouts:ident) => {
         impl $conn {
             /// Sets the moment after which reads and writes fail with `i/o timeout`; `None` is never.
             /// It reaches operations that already wait, and stays until it is set again, also when it
@@ -104,17 +104,19 @@ macro_rules! deadline_methods {
             #[inline]
             fn deadlines(&self, modes: &[Mode], deadline: Option<Instant>) -> io::Result<()> {
                 let inner = &*self.0;
-                let done = inner.timeouts.set_deadline(&inner.fd, modes, deadline);
+                let done = inner.$timeouts.set_deadline(&inner.fd, modes, deadline);
                 done.map_err(|err| inner.fail_here("set", fail::cause(err)))
             }
 
-            /// Sets how long each read may take, as std does; `None` is for ever.
+            /// Sets how long each read may take, as std does; `None` is for ever. Of this and
+            #[doc = concat!("[`set_deadline`](", stringify!($conn), "::set_deadline), the one that was")]
+            /// set last holds. A read that fails has the kind `TimedOut`, where std's has `WouldBlock`.
             ///
             /// # Errors
             /// `InvalidInput` for a time-out of zero, and those of
             #[doc = concat!("[`set_deadline`](", stringify!($conn), "::set_deadline).")]
             pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-                self.timeouts(Mode::Read, timeout)
+                self.set_timeout(Mode::Read, timeout)
             }
 
             /// Sets how long each write may take, as std does; `None` is for ever.
@@ -122,12 +124,12 @@ macro_rules! deadline_methods {
             /// # Errors
             /// As for reads.
             pub fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-                self.timeouts(Mode::Write, timeout)
+                self.set_timeout(Mode::Write, timeout)
             }
 
-            fn timeouts(&self, mode: Mode, timeout: Option<Duration>) -> io::Result<()> {
+            fn set_timeout(&self, mode: Mode, timeout: Option<Duration>) -> io::Result<()> {
                 let inner = &*self.0;
-                let done = inner.timeouts.set(&inner.fd, mode, timeout);
+                let done = inner.$timeouts.set(&inner.fd, mode, timeout);
                 done.map_err(|cause| inner.fail_here("set", cause))
             }
 
@@ -136,7 +138,7 @@ macro_rules! deadline_methods {
             /// # Errors
             /// Never; the result is std's.
             pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
-                Ok(self.0.timeouts.get(Mode::Read))
+                Ok(self.0.$timeouts.get(Mode::Read))
             }
 
             /// How long each write may take.
@@ -144,7 +146,7 @@ macro_rules! deadline_methods {
             /// # Errors
             /// Never; the result is std's.
             pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
-                Ok(self.0.timeouts.get(Mode::Write))
+                Ok(self.0.$timeouts.get(Mode::Write))
             }
         }
     };

@@ -59,7 +59,7 @@ pub const GENERAL: &[General] = &[
     },
     General {
         go: "listeners use Multipath TCP where the kernel has it",
-        gopark: "they are plain TCP",
+        gopark: "they are plain TCP unless `ListenConfig::multipath_tcp` asks for the other",
         why: "a socket of another protocol should be the program's decision",
         held_by: (
             "tests/tcp_golden_listen.rs",
@@ -251,11 +251,6 @@ pub const LINES: &[(&str, &str, &str)] = &[
         "`file_conn` takes the descriptor over, so nothing is left to close",
     ),
     (
-        "file_dup",
-        "FilePacketConn",
-        "a datagram socket comes from std's by `from_std`",
-    ),
-    (
         "framed_protocol",
         "bufio Peek",
         "std's `BufReader` cannot look ahead",
@@ -263,17 +258,7 @@ pub const LINES: &[(&str, &str, &str)] = &[
     (
         "local_closed_ops",
         "SyscallConn",
-        "`with_fd` is one call, and nothing comes before it",
-    ),
-    (
-        "local_closed_ops",
-        "RawConn.Read",
-        "`readable` and the program's own call do it",
-    ),
-    (
-        "local_closed_ops",
-        "RawConn.Write",
-        "`writable` and the program's own call do it",
+        "`with_fd`, `raw_read` and `raw_write` are the connection's own, and nothing comes before them",
     ),
     (
         "local_closed_ops",
@@ -304,11 +289,6 @@ pub const LINES: &[(&str, &str, &str)] = &[
         "resolver_errors",
         "Dial with it",
         "a resolver is a function, which says itself what failed",
-    ),
-    (
-        "sockopt_defaults",
-        "accepted.MultipathTCP",
-        "listeners are plain TCP",
     ),
     (
         "udp_addrs",

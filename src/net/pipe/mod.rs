@@ -22,7 +22,7 @@
 
 mod offer;
 
-use super::{Addr, Cause, Conn, OpError, error::Bare, fail};
+use super::{Addr, Cause, Conn, OpError, error::Bare, fail, own_methods::own_methods};
 use netpoll::{Error, FdMutex, Mode, Reason, Signal, fd_mutex::Side, park};
 use offer::Meeting;
 use std::{
@@ -303,6 +303,8 @@ impl fmt::Debug for PipeConn {
 }
 
 impl Conn for PipeConn {
+    own_methods!();
+
     fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.read(buf)
     }
@@ -315,28 +317,12 @@ impl Conn for PipeConn {
         self.write_some(buf)
     }
 
-    fn close(&self) -> io::Result<()> {
-        self.close()
-    }
-
     fn local_addr(&self) -> Option<Addr> {
         Some(Addr::Pipe)
     }
 
     fn remote_addr(&self) -> Option<Addr> {
         Some(Addr::Pipe)
-    }
-
-    fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        self.set_read_deadline(deadline)
-    }
-
-    fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        self.set_write_deadline(deadline)
-    }
-
-    fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        self.set_deadline(deadline)
     }
 }
 

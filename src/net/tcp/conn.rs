@@ -2,7 +2,14 @@
 
 use super::inner::Inner;
 use crate::{
-    net::{Addr, Cause, Conn, TcpAddr, copy::Stream},
+    net::{
+        Addr, Cause, Conn, TcpAddr,
+        copy::Stream,
+        fail,
+        own_methods::{own_methods, own_stream_methods},
+        raw::{self, descriptor_methods, raw_methods},
+        timeouts::deadline_methods,
+    },
     task::idle,
 };
 use netpoll::Mode;
@@ -10,9 +17,9 @@ use std::{
     fmt,
     io::{self, IoSlice, IoSliceMut},
     net::{Shutdown, SocketAddr},
-    os::fd::{AsRawFd, BorrowedFd, RawFd},
+    os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// A TCP connection. Clones are the same connection; any number of tasks and plain threads may read,
@@ -39,7 +46,11 @@ use std::{
 /// # std::io::Result::Ok(())
 /// ```
 ///
-/// Go: `net.TCPConn` (`net/tcpsock.go`).
+/// Go: `net.TCPConn` (`net/tcpsock.go`). `ReadFrom` and `WriteTo` are [`copy`](crate::net::copy),
+/// `File` is [`dup`](TcpConn::dup), and what `SyscallConn` leads to are [`with_fd`](TcpConn::with_fd),
+/// [`raw_read`](TcpConn::raw_read) and [`raw_write`](TcpConn::raw_write). Of std's methods
+/// `set_nonblocking` has no twin: every operation waits, and [`readable`](TcpConn::readable) and the
+/// deadlines say how long.
 #[derive(Clone)]
 pub struct TcpConn(pub(super) Arc<Inner>);
 
@@ -60,7 +71,7 @@ impl TcpConn {
     #[inline]
     pub fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
         let inner = &*self.0;
-        inner.start_timeout(Mode::Read);
+        inner.start(Mode::Read);
         inner.fd.read(buf).map_err(|err| inner.fail("read", err))
     }
 
@@ -72,7 +83,7 @@ impl TcpConn {
         lend: impl FnMut() -> B,
     ) -> io::Result<(B, usize)> {
         let inner = &*self.0;
-        inner.start_timeout(Mode::Read);
+        inner.start(Mode::Read);
         let done = inner.fd.read_lent(want, lend);
         done.map_err(|err| inner.fail("read", err))
     }
@@ -84,7 +95,7 @@ impl TcpConn {
     #[inline]
     pub fn read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         let inner = &*self.0;
-        inner.start_timeout(Mode::Read);
+        inner.start(Mode::Read);
         inner.fd.readv(bufs).map_err(|err| inner.fail("read", err))
     }
 
@@ -94,7 +105,7 @@ impl TcpConn {
     /// Those of [`read`](TcpConn::read).
     pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
         let inner = &*self.0;
-        inner.start_timeout(Mode::Read);
+        inner.start(Mode::Read);
         inner.fd.peek(buf).map_err(|err| inner.fail("read", err))
     }
 
@@ -150,7 +161,7 @@ impl TcpConn {
     /// Those of [`read`](TcpConn::read).
     pub fn readable(&self) -> io::Result<()> {
         let inner = &*self.0;
-        inner.start_timeout(Mode::Read);
+        inner.start(Mode::Read);
         let done = inner.fd.wait_readable();
         done.map_err(|err| inner.fail("read", err))
     }
@@ -196,7 +207,7 @@ impl TcpConn {
     where
         F: FnOnce(TcpConn, io::Result<()>) + Send + 'static,
     {
-        self.0.start_timeout(Mode::Read);
+        self.0.start(Mode::Read);
         idle::when_readable(self.0, move |inner, result| {
             let conn = TcpConn(inner);
             let result = result.map_err(|err| conn.0.fail("read", err));
@@ -210,7 +221,7 @@ impl TcpConn {
     /// Those of [`write`](TcpConn::write).
     pub fn writable(&self) -> io::Result<()> {
         let inner = &*self.0;
-        inner.start_timeout(Mode::Write);
+        inner.start(Mode::Write);
         let done = inner.fd.wait_writable();
         done.map_err(|err| inner.fail("write", err))
     }
@@ -286,29 +297,29 @@ impl TcpConn {
     pub fn try_clone(&self) -> io::Result<TcpConn> {
         Ok(self.clone())
     }
-
-    /// Calls `f` with the descriptor, which stays open until `f` returns whoever closes meanwhile. Do
-    /// not block in it.
-    ///
-    /// # Errors
-    /// `raw-control tcp A: use of closed network connection`.
-    ///
-    /// Go: `syscall.RawConn.Control`, which `TCPConn.SyscallConn` leads to.
-    pub fn with_fd<T>(&self, f: impl FnOnce(BorrowedFd<'_>) -> T) -> io::Result<T> {
-        // A duplicate made in `f` may outlive the descriptor, which its closing has to know.
-        let _ = self.0.fd.raw();
-        let done = self.0.with(|fd| Ok(f(fd)));
-        done.map_err(|cause| self.0.fail_here("raw-control", cause))
-    }
 }
 
-/// The number, for code that cannot do without. Any clone may close it at any time:
-/// [`TcpConn::with_fd`] is the safe way, and the reason why there is no `AsFd`.
-impl AsRawFd for TcpConn {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.fd.raw()
-    }
-}
+deadline_methods!(TcpConn, "tcp", "TCPConn", rare);
+descriptor_methods!(
+    TcpConn,
+    "tcp",
+    "TCPConn",
+    "conn",
+    r#"# use gopark::net::{TcpConn, TcpListener};
+# let listener = TcpListener::bind("127.0.0.1:0")?;
+# let conn = TcpConn::connect(listener.local_addr()?)?;"#,
+    "file_conn"
+);
+raw_methods!(
+    TcpConn,
+    "tcp",
+    "Other readers wait meanwhile.",
+    r#"# use gopark::net::{TcpConn, TcpListener};
+# let listener = TcpListener::bind("127.0.0.1:0")?;
+# let conn = TcpConn::connect(listener.local_addr()?)?;
+# let (peer, _) = listener.accept()?;
+# peer.write(b"hi")?;"#
+);
 
 impl fmt::Debug for TcpConn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -321,40 +332,11 @@ impl fmt::Debug for TcpConn {
 }
 
 impl Conn for TcpConn {
-    fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.read(buf)
-    }
-
-    fn write(&self, buf: &[u8]) -> io::Result<usize> {
-        self.write(buf)
-    }
-
-    fn write_some(&self, buf: &[u8]) -> io::Result<usize> {
-        self.write_some(buf)
-    }
-
-    fn read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        self.read_vectored(bufs)
-    }
-
-    fn write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.write_some_vectored(bufs)
-    }
-
-    fn write_buffers(&self, bufs: &mut &mut [IoSlice<'_>]) -> io::Result<usize> {
-        self.write_buffers(bufs)
-    }
-
-    fn close_write(&self) -> io::Result<()> {
-        self.close_write()
-    }
+    own_stream_methods!();
+    own_methods!();
 
     fn stream(&self) -> Option<&dyn Stream> {
         Some(&*self.0)
-    }
-
-    fn close(&self) -> io::Result<()> {
-        self.close()
     }
 
     fn local_addr(&self) -> Option<Addr> {
@@ -363,17 +345,5 @@ impl Conn for TcpConn {
 
     fn remote_addr(&self) -> Option<Addr> {
         Some(TcpAddr::from(self.0.peer).into())
-    }
-
-    fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        self.set_read_deadline(deadline)
-    }
-
-    fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        self.set_write_deadline(deadline)
-    }
-
-    fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        self.set_deadline(deadline)
     }
 }

@@ -1,6 +1,6 @@
 //! Connecting to one address.
 
-use super::{KeepAliveConfig, TcpConn, inner::Inner};
+use super::{KeepAliveConfig, TcpConn, inner::Inner, multipath};
 use crate::net::{
     Addr, Cause, ControlHook, Errno, IpVersion, Limits, Network, SocketFamily, TcpAddr,
     connect::connect,
@@ -8,6 +8,7 @@ use crate::net::{
     socket::{self, bind},
 };
 use netpoll::{Fd, Kind, SockAddr};
+use socket2::Protocol;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
@@ -21,21 +22,35 @@ pub(in crate::net) struct Attempt<'a> {
     pub local: Option<&'a TcpAddr>,
     pub keep_alive: KeepAliveConfig,
     pub control: ControlHook,
+    /// Whether to try multipath TCP first.
+    pub multipath: bool,
 }
 
 impl Attempt<'_> {
-    /// Connects to `remote` within `limits`.
+    /// Connects to `remote` within `limits`; when multipath TCP is wanted and fails, by plain TCP.
     ///
+    /// Go: `sysDialer.dialMPTCP` (`net/mptcpsock_linux.go`).
+    pub fn connect(&self, remote: &TcpAddr, limits: &Limits) -> Result<TcpConn, Cause> {
+        multipath::or_plain(self.multipath, |protocol| {
+            self.connect_by(protocol, remote, limits)
+        })
+    }
+
     /// Two accidents are met by trying again, unless the caller chose the local port: a connection to
     /// itself (the kernel chose the very port that is being dialed), and a local address that was in
     /// use only for a moment.
     ///
     /// Go: `sysDialer.doDialTCPProto` (`net/tcpsock_posix.go`).
-    pub fn connect(&self, remote: &TcpAddr, limits: &Limits) -> Result<TcpConn, Cause> {
+    fn connect_by(
+        &self,
+        protocol: Option<Protocol>,
+        remote: &TcpAddr,
+        limits: &Limits,
+    ) -> Result<TcpConn, Cause> {
         let port_chosen = self.local.is_some_and(|local| local.port != 0);
         retry(
             port_chosen,
-            || self.connect_once(remote, limits),
+            || self.connect_once(protocol, remote, limits),
             |result| match result {
                 Ok(conn) => conn.0.local() == Some(conn.0.peer),
                 Err(cause) => is_spurious_unavailable(cause),
@@ -43,7 +58,12 @@ impl Attempt<'_> {
         )
     }
 
-    fn connect_once(&self, remote: &TcpAddr, limits: &Limits) -> Result<TcpConn, Cause> {
+    fn connect_once(
+        &self,
+        protocol: Option<Protocol>,
+        remote: &TcpAddr,
+        limits: &Limits,
+    ) -> Result<TcpConn, Cause> {
         let network = Network::Tcp(self.version);
         let (local_addr, remote_addr) = (
             self.local.map(|local| Addr::Tcp(local.clone())),
@@ -52,14 +72,18 @@ impl Attempt<'_> {
         // Only listening asks whether IPv6 sockets serve IPv4.
         let local = local_addr.as_ref();
         let family = SocketFamily::choose(network, local, Some(&remote_addr), false, false);
-        let socket = socket::stream(family)?;
+        let socket = socket::stream(family, protocol)?;
         self.control
             .call(network, family.family, &remote_addr, socket.as_fd())?;
         if let Some(local) = self.local {
             bind(&socket, local.to_socket_addr(family.family)?)?;
         }
         let target = remote.to_socket_addr(family.family)?;
-        let fd = Fd::from_nonblocking(OwnedFd::from(socket), Kind::TCP);
+        let kind = match protocol {
+            None => Kind::TCP,
+            Some(_) => multipath::kind(socket.as_fd()),
+        };
+        let fd = Fd::from_nonblocking(OwnedFd::from(socket), kind);
         let fd = connect(fd, &SockAddr::from(target), limits)?;
         let (local, peer) = fd
             .with(|fd| {
@@ -73,7 +97,7 @@ impl Attempt<'_> {
                 Ok::<_, Cause>((local, peer))
             })
             .map_err(fail::cause)??;
-        let inner = Inner::from_fd(fd, network.as_str(), peer, Some(Arc::new(local)));
+        let inner = Inner::new(fd, network.as_str(), peer, Some(Arc::new(local)));
         inner.set_defaults(&self.keep_alive);
         Ok(TcpConn::from_inner(inner))
     }

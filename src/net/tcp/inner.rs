@@ -2,20 +2,15 @@
 
 use super::keep_alive::{KeepAliveConfig, set_nodelay};
 use crate::{
-    net::{Cause, OpError, TcpAddr, copy::Stream, fail, socket},
+    net::{Cause, OpError, TcpAddr, copy::Stream, fail, rare::Rare, raw::Raw, socket},
     task::idle::HasFd,
 };
-use netpoll::{Error, Fd, Kind, Mode, Partial};
-use parking_lot::Mutex;
+use netpoll::{Error, Fd, Mode, Partial};
 use std::{
     io,
     net::SocketAddr,
-    os::fd::{BorrowedFd, OwnedFd},
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
-    },
-    time::{Duration, Instant},
+    os::fd::BorrowedFd,
+    sync::{Arc, OnceLock},
 };
 
 #[derive(Debug)]
@@ -27,19 +22,8 @@ pub(super) struct Inner {
     /// Asked for when somebody wants to know, and before closing at the latest. Connections of one
     /// listener share it.
     local: OnceLock<Arc<SocketAddr>>,
-    /// Made when it is first needed, which for most connections is never: an idle one stays small.
-    rare: OnceLock<Box<Rare>>,
-}
-
-/// What few connections need.
-#[derive(Debug, Default)]
-struct Rare {
-    /// Time-outs of each read and each write in nanoseconds; 0 is none.
-    timeouts: [AtomicU64; 2],
-    /// The error of a write some of whose bytes went out, which the next write reports.
-    pending: Mutex<Option<Error>>,
-    /// Whether `pending` holds one; looked at by every write.
-    has_pending: AtomicBool,
+    /// Time-outs, and the error that is the next write's.
+    pub rare: Rare,
 }
 
 impl HasFd for Inner {
@@ -55,7 +39,7 @@ impl Stream for Inner {
 
     fn begin(&self, mode: Mode) -> io::Result<()> {
         match mode {
-            Mode::Read => self.start_timeout(mode),
+            Mode::Read => self.start(mode),
             Mode::Write => self.start_write("write")?,
         }
         Ok(())
@@ -71,18 +55,8 @@ impl Stream for Inner {
 }
 
 impl Inner {
-    /// A connection to `peer` on a descriptor that is in non-blocking mode. `local` is the address of
-    /// this end where that is known already.
+    /// A connection to `peer`. `local` is the address of this end where that is known already.
     pub fn new(
-        fd: OwnedFd,
-        net: &'static str,
-        peer: SocketAddr,
-        local: Option<Arc<SocketAddr>>,
-    ) -> Inner {
-        Inner::from_fd(Fd::from_nonblocking(fd, Kind::TCP), net, peer, local)
-    }
-
-    pub fn from_fd(
         fd: Fd,
         net: &'static str,
         peer: SocketAddr,
@@ -93,7 +67,7 @@ impl Inner {
             net,
             peer,
             local: local.map_or_else(OnceLock::new, OnceLock::from),
-            rare: OnceLock::new(),
+            rare: Rare::default(),
         }
     }
 
@@ -164,40 +138,15 @@ impl Inner {
 
     /// Starts the time-out of one operation, if there is one.
     #[inline]
-    pub fn start_timeout(&self, mode: Mode) {
-        let nanos = self.timeout(mode);
-        if nanos != 0 {
-            // A descriptor that is closed says so in the operation itself.
-            let deadline = Instant::now().checked_add(Duration::from_nanos(nanos));
-            let _ = self.fd.set_deadline(&[mode], deadline);
-        }
-    }
-
-    /// Sets the time-out of a direction in nanoseconds, 0 for none.
-    pub fn set_timeout(&self, mode: Mode, nanos: u64) {
-        let rare = self.rare.get_or_init(Box::default);
-        rare.timeouts[mode as usize].store(nanos, Relaxed);
-    }
-
-    /// The time-out of a direction in nanoseconds; 0 is none.
-    #[inline]
-    pub fn timeout(&self, mode: Mode) -> u64 {
-        let timeouts = self.rare.get().map(|rare| &rare.timeouts);
-        timeouts.map_or(0, |timeouts| timeouts[mode as usize].load(Relaxed))
+    pub fn start(&self, mode: Mode) {
+        self.rare.start(&self.fd, mode);
     }
 
     /// Begins a write: its time-out runs, and an error that is due is reported first.
     #[inline]
     pub fn start_write(&self, op: &'static str) -> io::Result<()> {
-        if let Some(rare) = self.rare.get() {
-            if rare.has_pending.load(Relaxed)
-                && let Some(err) = rare.take_pending()
-            {
-                return Err(self.fail(op, err));
-            }
-            self.start_timeout(Mode::Write);
-        }
-        Ok(())
+        let started = self.rare.start_write(&self.fd);
+        started.map_err(|err| self.fail(op, err))
     }
 
     /// The result of a write as std wants it: bytes that went out count, the error waits.
@@ -207,33 +156,30 @@ impl Inner {
         if err.written == 0 {
             return Err(self.fail_partial(op, err));
         }
-        let rare = self.rare.get_or_init(Box::default);
-        *rare.pending.lock() = Some(err.error);
-        rare.has_pending.store(true, Relaxed);
+        self.rare.postpone(err.error);
         Ok(err.written)
-    }
-
-    /// Forgets a time-out that is due: the write deadline has been set anew.
-    #[inline]
-    pub fn forget_timeout(&self) {
-        if let Some(rare) = self.rare.get()
-            && rare.has_pending.load(Relaxed)
-        {
-            let mut pending = rare.pending.lock();
-            if *pending == Some(Error::Timeout) {
-                *pending = None;
-                rare.has_pending.store(false, Relaxed);
-            }
-        }
     }
 }
 
-impl Rare {
-    #[cold]
-    fn take_pending(&self) -> Option<Error> {
-        let mut pending = self.pending.lock();
-        self.has_pending.store(false, Relaxed);
-        pending.take()
+impl Raw for Inner {
+    fn descriptor(&self) -> &Fd {
+        &self.fd
+    }
+
+    fn start_raw(&self, mode: Mode) {
+        self.start(mode);
+    }
+
+    fn leave(&self) -> Result<(), Error> {
+        self.close()
+    }
+
+    fn raw_error(&self, op: &'static str, cause: Cause) -> io::Error {
+        self.fail_for(op, cause, 0)
+    }
+
+    fn control_error(&self, cause: Cause) -> io::Error {
+        self.fail_here("raw-control", cause)
     }
 }
 

@@ -1,8 +1,13 @@
 //! A TCP listener.
 
-use super::{KeepAliveConfig, TcpConn, inner::Inner, keep_alive::set_nodelay};
-use crate::net::{Addr, Cause, Conn, Listener, OpError, TcpAddr, fail, socket};
+use super::{KeepAliveConfig, TcpConn, inner::Inner, keep_alive::set_nodelay, multipath};
+use crate::net::{
+    Addr, Cause, Conn, Listener, OpError, TcpAddr, fail,
+    raw::{self, Raw, descriptor_methods, std_conversions},
+    socket,
+};
 use netpoll::{Error, Fd, Kind, Mode, SockAddr};
+use socket2::SockRef;
 use std::{
     fmt, io,
     net::SocketAddr,
@@ -25,7 +30,9 @@ use std::{
 /// # std::io::Result::Ok(())
 /// ```
 ///
-/// Go: `net.TCPListener` (`net/tcpsock.go`).
+/// Go: `net.TCPListener` (`net/tcpsock.go`). `AcceptTCP` is [`accept`](TcpListener::accept), `File` is
+/// [`dup`](TcpListener::dup), and what `SyscallConn` leads to is [`with_fd`](TcpListener::with_fd);
+/// `RawConn.Read` and `Write` have no twins, since on a listener Go's only fail.
 #[derive(Clone)]
 pub struct TcpListener(Arc<Shared>);
 
@@ -37,6 +44,8 @@ struct Shared {
     local_of_conns: Option<Arc<SocketAddr>>,
     /// The options connections need besides those they have from the listening socket.
     missing: Option<KeepAliveConfig>,
+    /// Whether connections may be of several paths, and have to be asked.
+    multipath: bool,
 }
 
 impl TcpListener {
@@ -46,6 +55,7 @@ impl TcpListener {
         fd: OwnedFd,
         net: &'static str,
         missing: Option<KeepAliveConfig>,
+        multipath: bool,
     ) -> Result<TcpListener, Cause> {
         let local = socket::local_addr(fd.as_fd())?;
         let is_one = missing.is_none() && !local.ip().is_unspecified();
@@ -56,7 +66,16 @@ impl TcpListener {
             local,
             local_of_conns,
             missing,
+            multipath,
         })))
+    }
+
+    /// A listener on a descriptor that comes from elsewhere. Its connections get the default options
+    /// one by one, since some may be in the queue already.
+    pub(in crate::net) fn adopt(fd: OwnedFd) -> Result<TcpListener, Cause> {
+        socket::set_nonblocking(fd.as_fd())?;
+        let multipath = multipath::is_multipath(fd.as_fd());
+        TcpListener::new(fd, "tcp", Some(KeepAliveConfig::default()), multipath)
     }
 
     /// Gives a socket that does not listen yet the options its connections are to have. Go ignores
@@ -66,13 +85,19 @@ impl TcpListener {
         let _ = keep_alive.apply_to_new(fd);
     }
 
-    pub(super) fn fd(&self) -> &Fd {
-        &self.0.fd
-    }
-
-    #[cold]
-    pub(super) fn fail(&self, op: &'static str, cause: Cause) -> io::Error {
-        self.0.fail_for(op, cause)
+    /// Sets an option or asks for one; `f` is told whether the socket is of IPv4.
+    pub(super) fn option<T>(
+        &self,
+        op: &'static str,
+        call: &'static str,
+        f: impl FnOnce(SockRef<'_>, bool) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let shared = &*self.0;
+        let done = shared
+            .fd
+            .with(|fd| socket::named(call, f(SockRef::from(&fd), shared.local.is_ipv4())));
+        let done = done.map_err(fail::cause).flatten();
+        done.map_err(|cause| shared.fail_for(op, cause))
     }
 
     /// Waits for the next connection; returns it with the address of its peer. A connection that was
@@ -177,9 +202,7 @@ impl TcpListener {
     ///
     /// Go: `net.FileListener` (`net/file.go`).
     pub fn from_std(listener: std::net::TcpListener) -> io::Result<TcpListener> {
-        listener.set_nonblocking(true)?;
-        let missing = Some(KeepAliveConfig::default());
-        TcpListener::new(OwnedFd::from(listener), "tcp", missing)
+        TcpListener::adopt(OwnedFd::from(listener))
             .map_err(|cause| OpError::new("file", "tcp", cause).into())
     }
 
@@ -189,26 +212,27 @@ impl TcpListener {
     /// # Errors
     /// `file tcp A: use of closed network connection`, or what the kernel says.
     pub fn into_std(self) -> io::Result<std::net::TcpListener> {
-        let shared = &*self.0;
-        let fd = shared.fd.dup().map_err(|err| shared.fail("file", err))?;
-        shared.fd.close().map_err(|err| shared.fail("file", err))?;
-        let listener = std::net::TcpListener::from(fd);
-        socket::named("fcntl", listener.set_nonblocking(false))
-            .map_err(|cause| shared.fail_for("file", cause))?;
-        Ok(listener)
+        raw::take(&*self.0).map(std::net::TcpListener::from)
+    }
+}
+
+descriptor_methods!(
+    TcpListener,
+    "tcp",
+    "TCPListener",
+    "listener",
+    r#"# let listener = gopark::net::TcpListener::bind("127.0.0.1:0")?;"#,
+    "file_listener"
+);
+std_conversions!(TcpListener, std::net::TcpListener);
+
+impl Raw for Shared {
+    fn descriptor(&self) -> &Fd {
+        &self.fd
     }
 
-    /// Calls `f` with the descriptor, which stays open until `f` returns whoever closes meanwhile.
-    ///
-    /// # Errors
-    /// `raw-control tcp A: use of closed network connection`.
-    ///
-    /// Go: `syscall.RawConn.Control`, which `TCPListener.SyscallConn` leads to.
-    pub fn with_fd<T>(&self, f: impl FnOnce(BorrowedFd<'_>) -> T) -> io::Result<T> {
-        // A duplicate made in `f` may outlive the descriptor, which its closing has to know.
-        let _ = self.0.fd.raw();
-        let done = self.0.fd.with(f);
-        done.map_err(|err| self.0.fail("raw-control", err))
+    fn raw_error(&self, op: &'static str, cause: Cause) -> io::Error {
+        self.fail_for(op, cause)
     }
 }
 
@@ -220,6 +244,12 @@ impl Shared {
             return Err(self.fail_for("accept", Cause::NoSuitableAddress));
         };
         let peer = socket::canonical(peer);
+        let kind = if self.multipath {
+            multipath::kind(fd.as_fd())
+        } else {
+            Kind::TCP
+        };
+        let fd = Fd::from_nonblocking(fd, kind);
         let inner = Inner::new(fd, self.net, peer, self.local_of_conns.clone());
         if let Some(keep_alive) = &self.missing {
             inner.set_defaults(keep_alive);
@@ -237,13 +267,6 @@ impl Shared {
         OpError::new(op, self.net, cause)
             .addr(TcpAddr::from(self.local))
             .into()
-    }
-}
-
-/// The number, for code that cannot do without; see [`TcpListener::with_fd`].
-impl AsRawFd for TcpListener {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.fd.raw()
     }
 }
 
@@ -273,14 +296,6 @@ impl Listener for TcpListener {
 
     fn addr(&self) -> Addr {
         self.addr()
-    }
-}
-
-impl TryFrom<std::net::TcpListener> for TcpListener {
-    type Error = io::Error;
-
-    fn try_from(listener: std::net::TcpListener) -> io::Result<TcpListener> {
-        TcpListener::from_std(listener)
     }
 }
 

@@ -1,8 +1,9 @@
 //! Socket options of a connection. None of them waits behind a read or a write.
 
 use super::{
-    KeepAliveConfig, TcpConn,
+    KeepAliveConfig, TcpConn, TcpListener,
     keep_alive::{seconds, set_enabled, set_idle, set_nodelay},
+    multipath,
 };
 use crate::net::{Cause, socket::named};
 use socket2::SockRef;
@@ -82,6 +83,45 @@ impl TcpConn {
         self.option(|fd| config.apply(fd))
     }
 
+    /// Whether what arrives is acknowledged at once instead of with the next answer. The kernel turns
+    /// it on and off by itself, too, so it holds for the moment only.
+    ///
+    /// # Errors
+    /// As [`set_nodelay`](TcpConn::set_nodelay).
+    ///
+    /// ```
+    /// # use gopark::net::{TcpConn, TcpListener};
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let conn = TcpConn::connect(listener.local_addr()?)?;
+    /// conn.set_quickack(false)?;
+    /// assert!(!conn.quickack()?);
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go has no counterpart; it is [`std::os::linux::net::TcpStreamExt::set_quickack`].
+    pub fn set_quickack(&self, on: bool) -> io::Result<()> {
+        self.option(|fd| named("setsockopt", SockRef::from(&fd).set_tcp_quickack(on)))
+    }
+
+    /// Whether what arrives is acknowledged at once.
+    ///
+    /// # Errors
+    /// As [`nodelay`](TcpConn::nodelay).
+    ///
+    /// ```
+    /// # use gopark::net::{TcpConn, TcpListener};
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let conn = TcpConn::connect(listener.local_addr()?)?;
+    /// conn.set_quickack(true)?;
+    /// assert!(conn.quickack()?);
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go has no counterpart; it is [`std::os::linux::net::TcpStreamExt::quickack`].
+    pub fn quickack(&self) -> io::Result<bool> {
+        self.query(|fd| fd.tcp_quickack())
+    }
+
     /// Sets the size of the kernel's receive buffer in bytes. Linux doubles it for its own use.
     ///
     /// # Errors
@@ -134,6 +174,29 @@ impl TcpConn {
         })
     }
 
+    /// Whether the connection is of multipath TCP right now: both ends have asked for it, and nothing
+    /// on the way made it fall back to plain TCP. Before Linux 5.16, whether this end has asked.
+    ///
+    /// # Errors
+    /// As [`nodelay`](TcpConn::nodelay).
+    ///
+    /// ```
+    /// use gopark::net::{Dialer, TcpListener};
+    /// let plain = TcpListener::bind("127.0.0.1:0")?;
+    /// let dialer = Dialer::new().multipath_tcp(true);
+    /// let conn = dialer.dial_tcp("tcp", &plain.local_addr()?.into())?;
+    /// if std::fs::exists("/proc/sys/net/mptcp/enabled")? {
+    ///     assert!(!conn.multipath_tcp()?, "the listener did not ask for it");
+    /// }
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go: `TCPConn.MultipathTCP` (`net/tcpsock.go`).
+    pub fn multipath_tcp(&self) -> io::Result<bool> {
+        let done = self.0.with(multipath::is_used);
+        done.map_err(|cause| self.0.fail_for("get", cause, 0))
+    }
+
     /// Takes the error the kernel holds for this connection, if any; the next operation does not see
     /// it any more.
     ///
@@ -158,5 +221,71 @@ impl TcpConn {
             .0
             .with(|fd| named("getsockopt", get(SockRef::from(&fd))));
         done.map_err(|cause| self.0.fail_for("get", cause, 0))
+    }
+}
+
+impl TcpListener {
+    /// Sets how many routers a packet of a connection to come may pass: the time to live, or the hop
+    /// limit of IPv6.
+    ///
+    /// # Errors
+    /// `set tcp A: use of closed network connection`, or what `setsockopt` says.
+    ///
+    /// ```
+    /// use gopark::net::{TcpConn, TcpListener};
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// listener.set_ttl(17)?;
+    /// let _client = TcpConn::connect(listener.local_addr()?)?;
+    /// assert_eq!((listener.ttl()?, listener.accept()?.0.ttl()?), (17, 17));
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go has no counterpart; it is [`std::net::TcpListener::set_ttl`].
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        self.option("set", "setsockopt", |socket, v4| {
+            if v4 {
+                socket.set_ttl_v4(ttl)
+            } else {
+                socket.set_unicast_hops_v6(ttl)
+            }
+        })
+    }
+
+    /// How many routers a packet of a connection to come may pass.
+    ///
+    /// # Errors
+    /// `get tcp A: use of closed network connection`, or what `getsockopt` says.
+    ///
+    /// ```
+    /// let listener = gopark::net::TcpListener::bind("127.0.0.1:0")?;
+    /// assert!(listener.ttl()? > 0);
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go has no counterpart; it is [`std::net::TcpListener::ttl`].
+    pub fn ttl(&self) -> io::Result<u32> {
+        self.option("get", "getsockopt", |socket, v4| {
+            if v4 {
+                socket.ttl_v4()
+            } else {
+                socket.unicast_hops_v6()
+            }
+        })
+    }
+
+    /// Takes the error the kernel holds for this listener, if any.
+    ///
+    /// # Errors
+    /// As [`ttl`](TcpListener::ttl).
+    ///
+    /// ```
+    /// let listener = gopark::net::TcpListener::bind("127.0.0.1:0")?;
+    /// assert!(listener.take_error()?.is_none());
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go has no counterpart; it is [`std::net::TcpListener::take_error`].
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.option("get", "getsockopt", |socket, _| socket.take_error())
     }
 }

@@ -1,12 +1,16 @@
 //! A UDP socket.
 
 use super::inner::Inner;
-use crate::net::{Cause, ToSocketAddrs, fail, message, timeouts::deadline_methods};
+use crate::net::{
+    Cause, ToSocketAddrs, fail, message,
+    raw::{self, descriptor_methods, raw_methods},
+    timeouts::deadline_methods,
+};
 use netpoll::Mode;
 use std::{
     fmt, io,
     net::SocketAddr,
-    os::fd::{AsRawFd, BorrowedFd, RawFd},
+    os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -32,7 +36,11 @@ use std::{
 /// # std::io::Result::Ok(())
 /// ```
 ///
-/// Go: `net.UDPConn` (`net/udpsock.go`).
+/// Go: `net.UDPConn` (`net/udpsock.go`). `ReadFrom`, `ReadFromUDP` and `ReadFromUDPAddrPort` are
+/// [`recv_from`](UdpConn::recv_from), `WriteTo` and its like [`send_to`](UdpConn::send_to), and the
+/// `Msg` methods [`read_msg`](UdpConn::read_msg) and [`write_msg`](UdpConn::write_msg); `File` is
+/// [`dup`](UdpConn::dup), and what `SyscallConn` leads to are [`with_fd`](UdpConn::with_fd),
+/// [`raw_read`](UdpConn::raw_read) and [`raw_write`](UdpConn::raw_write).
 #[derive(Clone)]
 pub struct UdpConn(pub(super) Arc<Inner>);
 
@@ -183,31 +191,26 @@ impl UdpConn {
     pub fn try_clone(&self) -> io::Result<UdpConn> {
         Ok(self.clone())
     }
-
-    /// Calls `f` with the descriptor, which stays open until `f` returns whoever closes meanwhile. Do
-    /// not block in it.
-    ///
-    /// # Errors
-    /// `raw-control udp A: use of closed network connection`.
-    ///
-    /// Go: `syscall.RawConn.Control`, which `UDPConn.SyscallConn` leads to.
-    pub fn with_fd<T>(&self, f: impl FnOnce(BorrowedFd<'_>) -> T) -> io::Result<T> {
-        // A duplicate made in `f` may outlive the descriptor, which its closing has to know.
-        let _ = self.0.fd.raw();
-        let done = self.0.with(|fd| Ok(f(fd)));
-        done.map_err(|cause| self.0.fail_here("raw-control", cause))
-    }
 }
 
-deadline_methods!(UdpConn, "udp", "UDPConn");
-
-/// The number, for code that cannot do without. Any clone may close it at any time:
-/// [`UdpConn::with_fd`] is the safe way.
-impl AsRawFd for UdpConn {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.fd.raw()
-    }
-}
+deadline_methods!(UdpConn, "udp", "UDPConn", timeouts);
+descriptor_methods!(
+    UdpConn,
+    "udp",
+    "UDPConn",
+    "conn",
+    r#"# let conn = gopark::net::UdpConn::bind("127.0.0.1:0")?;"#,
+    "file_packet_conn"
+);
+raw_methods!(
+    UdpConn,
+    "udp",
+    "Others may receive meanwhile, so a call of `f` must be whole by itself: `recvmmsg` is.",
+    r#"# use gopark::net::UdpConn;
+# let peer = UdpConn::bind("127.0.0.1:0")?;
+# let conn = UdpConn::connect(peer.local_addr()?)?;
+# peer.send_to(b"hi", conn.local_addr()?)?;"#
+);
 
 impl fmt::Debug for UdpConn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

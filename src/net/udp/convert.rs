@@ -1,7 +1,13 @@
 //! The traits of all connections, and std's own sockets.
 
 use super::{UdpConn, inner::Inner};
-use crate::net::{Addr, Cause, Conn, Errno, Family, OpError, PacketConn, UdpAddr, fail, socket};
+use crate::net::{
+    Addr, Cause, Conn, Errno, Family, OpError, PacketConn, UdpAddr,
+    own_methods::{own_datagram_methods, own_methods},
+    raw::{self, std_conversions},
+    socket,
+};
+use socket2::SockRef;
 use std::{
     io,
     net::UdpSocket,
@@ -17,18 +23,8 @@ impl UdpConn {
     ///
     /// Go: `net.FilePacketConn` (`net/file.go`).
     pub fn from_std(socket: UdpSocket) -> io::Result<UdpConn> {
-        let fail = |cause: Cause| OpError::new("file", "udp", cause);
-        socket.set_nonblocking(true)?;
-        let bound = socket::named("getsockname", socket.local_addr()).map_err(fail)?;
-        let peer = socket::peer_addr(socket.as_fd()).ok();
-        let family = if bound.is_ipv4() {
-            Family::V4
-        } else {
-            Family::V6
-        };
-        let local = socket::canonical(bound);
-        let inner = Inner::new(OwnedFd::from(socket), "udp", local, peer, family);
-        Ok(UdpConn::from_inner(inner))
+        UdpConn::adopt(OwnedFd::from(socket))
+            .map_err(|cause| OpError::new("file", "udp", cause).into())
     }
 
     /// The socket as std's, in blocking mode. It is taken away from all clones, for which it is
@@ -37,53 +33,32 @@ impl UdpConn {
     /// # Errors
     /// `file udp A: use of closed network connection`, or what the kernel says.
     pub fn into_std(self) -> io::Result<UdpSocket> {
-        let fail = |cause: Cause| self.0.fail_for("file", cause);
-        let fd = self.0.fd.dup().map_err(|err| fail(fail::cause(err)))?;
-        // Closing waits until no operation is under way, so none meets a descriptor that blocks.
-        self.0.fd.close().map_err(|err| fail(fail::cause(err)))?;
-        let socket = UdpSocket::from(fd);
-        socket::named("fcntl", socket.set_nonblocking(false)).map_err(fail)?;
-        Ok(socket)
+        raw::take(&*self.0).map(UdpSocket::from)
+    }
+
+    /// A socket on a descriptor that comes from elsewhere.
+    pub(in crate::net) fn adopt(fd: OwnedFd) -> Result<UdpConn, Cause> {
+        socket::set_nonblocking(fd.as_fd())?;
+        let bound = socket::named("getsockname", SockRef::from(&fd).local_addr())?;
+        let bound = bound.as_socket().ok_or(Cause::NoSuitableAddress)?;
+        let peer = socket::peer_addr(fd.as_fd()).ok();
+        let family = if bound.is_ipv4() {
+            Family::V4
+        } else {
+            Family::V6
+        };
+        let local = socket::canonical(bound);
+        let inner = Inner::new(fd, "udp", local, peer, family);
+        Ok(UdpConn::from_inner(inner))
     }
 }
 
-impl TryFrom<UdpSocket> for UdpConn {
-    type Error = io::Error;
-
-    fn try_from(socket: UdpSocket) -> io::Result<UdpConn> {
-        UdpConn::from_std(socket)
-    }
-}
-
-impl TryFrom<UdpConn> for UdpSocket {
-    type Error = io::Error;
-
-    fn try_from(conn: UdpConn) -> io::Result<UdpSocket> {
-        conn.into_std()
-    }
-}
+std_conversions!(UdpConn, UdpSocket);
 
 /// A dialed socket is a connection: each read is a datagram, and so is each write.
 impl Conn for UdpConn {
-    /// An empty `buf` takes no datagram, as Go's `Read`; [`UdpConn::recv`] with one does.
-    fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
-        if buf.is_empty() && !self.0.fd.is_closing() {
-            return Ok(0);
-        }
-        self.recv(buf)
-    }
-
-    fn write(&self, buf: &[u8]) -> io::Result<usize> {
-        self.send(buf)
-    }
-
-    fn write_some(&self, buf: &[u8]) -> io::Result<usize> {
-        self.send(buf)
-    }
-
-    fn close(&self) -> io::Result<()> {
-        self.close()
-    }
+    own_datagram_methods!();
+    own_methods!();
 
     fn local_addr(&self) -> Option<Addr> {
         Some(UdpAddr::from(self.0.local).into())
@@ -92,21 +67,11 @@ impl Conn for UdpConn {
     fn remote_addr(&self) -> Option<Addr> {
         self.0.peer.map(|peer| UdpAddr::from(peer).into())
     }
-
-    fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        self.set_read_deadline(deadline)
-    }
-
-    fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        self.set_write_deadline(deadline)
-    }
-
-    fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        self.set_deadline(deadline)
-    }
 }
 
 impl PacketConn for UdpConn {
+    own_methods!();
+
     fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, Option<Addr>)> {
         let (n, from) = self.recv_from(buf)?;
         Ok((n, Some(UdpAddr::from(from).into())))
@@ -123,23 +88,7 @@ impl PacketConn for UdpConn {
         }
     }
 
-    fn close(&self) -> io::Result<()> {
-        self.close()
-    }
-
     fn local_addr(&self) -> Option<Addr> {
         Conn::local_addr(self)
-    }
-
-    fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        self.set_read_deadline(deadline)
-    }
-
-    fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        self.set_write_deadline(deadline)
-    }
-
-    fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        self.set_deadline(deadline)
     }
 }

@@ -3,6 +3,7 @@
 use crate::net::{
     Cause, Family, OpError, UdpAddr, fail,
     message::{self, Received},
+    raw::Raw,
     socket,
     timeouts::Timeouts,
 };
@@ -132,5 +133,27 @@ impl Inner {
     pub fn fail_here(&self, op: &'static str, cause: Cause) -> io::Error {
         let err = OpError::new(op, self.net, cause);
         err.addr(UdpAddr::from(self.local)).into()
+    }
+}
+
+impl Raw for Inner {
+    fn descriptor(&self) -> &Fd {
+        &self.fd
+    }
+
+    fn start_raw(&self, mode: Mode) {
+        self.timeouts.start(&self.fd, mode);
+    }
+
+    fn is_datagram(&self) -> bool {
+        true
+    }
+
+    fn raw_error(&self, op: &'static str, cause: Cause) -> io::Error {
+        self.fail_for(op, cause)
+    }
+
+    fn control_error(&self, cause: Cause) -> io::Error {
+        self.fail_here("raw-control", cause)
     }
 }

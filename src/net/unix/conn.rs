@@ -2,7 +2,11 @@
 
 use super::inner::Inner;
 use crate::{
-    net::{UnixAddr, fail, timeouts::deadline_methods},
+    net::{
+        UnixAddr, fail,
+        raw::{self, descriptor_methods, raw_methods},
+        timeouts::deadline_methods,
+    },
     task::idle,
 };
 use netpoll::Mode;
@@ -10,7 +14,7 @@ use std::{
     fmt,
     io::{self, IoSlice, IoSliceMut},
     net::Shutdown,
-    os::fd::{AsRawFd, BorrowedFd, RawFd},
+    os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -34,7 +38,10 @@ use std::{
 /// # std::io::Result::Ok(())
 /// ```
 ///
-/// Go: `net.UnixConn` (`net/unixsock.go`).
+/// Go: `net.UnixConn` (`net/unixsock.go`). `ReadFrom`, `WriteTo` and their like are only where they can
+/// succeed, on [`UnixDatagram`](crate::net::UnixDatagram). `File` is [`dup`](UnixConn::dup), and what
+/// `SyscallConn` leads to are [`with_fd`](UnixConn::with_fd), [`raw_read`](UnixConn::raw_read) and
+/// [`raw_write`](UnixConn::raw_write).
 #[derive(Clone)]
 pub struct UnixConn(pub(super) Arc<Inner>);
 
@@ -209,31 +216,24 @@ impl UnixConn {
     pub fn try_clone(&self) -> io::Result<UnixConn> {
         Ok(self.clone())
     }
-
-    /// Calls `f` with the descriptor, which stays open until `f` returns whoever closes meanwhile. Do
-    /// not block in it.
-    ///
-    /// # Errors
-    /// `raw-control unix A: use of closed network connection`.
-    ///
-    /// Go: `syscall.RawConn.Control`, which `UnixConn.SyscallConn` leads to.
-    pub fn with_fd<T>(&self, f: impl FnOnce(BorrowedFd<'_>) -> T) -> io::Result<T> {
-        // A duplicate made in `f` may outlive the descriptor, which its closing has to know.
-        let _ = self.0.fd.raw();
-        let done = self.0.with(|fd| Ok(f(fd)));
-        done.map_err(|cause| self.0.fail_here("raw-control", cause))
-    }
 }
 
-deadline_methods!(UnixConn, "unix", "UnixConn");
-
-/// The number, for code that cannot do without. Any clone may close it at any time:
-/// [`UnixConn::with_fd`] is the safe way.
-impl AsRawFd for UnixConn {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.fd.raw()
-    }
-}
+deadline_methods!(UnixConn, "unix", "UnixConn", rare);
+descriptor_methods!(
+    UnixConn,
+    "unix",
+    "UnixConn",
+    "conn",
+    r#"# let (conn, _peer) = gopark::net::UnixConn::pair()?;"#,
+    "file_conn"
+);
+raw_methods!(
+    UnixConn,
+    "unix",
+    "Other readers wait meanwhile.",
+    r#"# let (conn, peer) = gopark::net::UnixConn::pair()?;
+# peer.write(b"hi")?;"#
+);
 
 impl fmt::Debug for UnixConn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,11 +1,16 @@
 //! A Unix socket of datagrams.
 
 use super::{inner::Inner, names};
-use crate::net::{UnixAddr, fail, message, timeouts::deadline_methods};
+use crate::net::{
+    UnixAddr, fail, message,
+    raw::{self, descriptor_methods, raw_methods},
+    timeouts::deadline_methods,
+};
 use netpoll::Mode;
 use std::{
     fmt, io,
-    os::fd::{AsRawFd, BorrowedFd, RawFd},
+    net::Shutdown,
+    os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -27,7 +32,10 @@ use std::{
 /// # std::io::Result::Ok(())
 /// ```
 ///
-/// Go: `net.UnixConn` (`net/unixsock.go`) on `unixgram`.
+/// Go: `net.UnixConn` (`net/unixsock.go`) on `unixgram`. `ReadFrom` and `ReadFromUnix` are
+/// [`recv_from`](UnixDatagram::recv_from), `WriteTo` and `WriteToUnix` are
+/// [`send_to`](UnixDatagram::send_to). Of std's methods `connect` has no twin: as in Go, a socket is
+/// dialed or is not.
 #[derive(Clone)]
 pub struct UnixDatagram(pub(super) Arc<Inner>);
 
@@ -62,6 +70,26 @@ impl UnixDatagram {
     pub fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, Option<UnixAddr>)> {
         let (n, from) = self.0.receive(buf, 0)?;
         Ok((n, names::sender(&from, self.0.net)))
+    }
+
+    /// [`recv`](UnixDatagram::recv) without taking the datagram.
+    ///
+    /// # Errors
+    /// Those of [`recv`](UnixDatagram::recv), the system call being `recvfrom`.
+    ///
+    /// ```
+    /// use gopark::net::UnixDatagram;
+    /// let (a, b) = UnixDatagram::pair()?;
+    /// a.send(b"hello")?;
+    /// assert_eq!(b.peek(&mut [0; 8])?, 5);
+    /// assert_eq!(b.recv(&mut [0; 8])?, 5);
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go has no counterpart; it is [`std::os::unix::net::UnixDatagram`]'s unstable `peek`.
+    pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        let (n, _from) = self.0.receive(buf, libc::MSG_PEEK)?;
+        Ok(n)
     }
 
     /// [`recv_from`](UnixDatagram::recv_from) without taking the datagram.
@@ -111,6 +139,96 @@ impl UnixDatagram {
         done.map_err(|err| inner.fail_send(Some(to), fail::cause(err)))
     }
 
+    /// Waits until there is a datagram or an error. By the time the caller looks, somebody else may
+    /// have taken it.
+    ///
+    /// # Errors
+    /// Those of [`recv`](UnixDatagram::recv).
+    ///
+    /// ```
+    /// let (a, b) = gopark::net::UnixDatagram::pair()?;
+    /// a.send(b"hello")?;
+    /// b.readable()?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn readable(&self) -> io::Result<()> {
+        let inner = &*self.0;
+        inner.start(Mode::Read);
+        let done = inner.fd.wait_readable();
+        done.map_err(|err| inner.fail("read", err))
+    }
+
+    /// Waits until there is room to send, or an error.
+    ///
+    /// # Errors
+    /// Those of [`send`](UnixDatagram::send).
+    ///
+    /// ```
+    /// let (a, _b) = gopark::net::UnixDatagram::pair()?;
+    /// a.writable()?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn writable(&self) -> io::Result<()> {
+        let inner = &*self.0;
+        inner.start(Mode::Write);
+        let done = inner.fd.wait_writable();
+        done.map_err(|err| inner.fail("write", err))
+    }
+
+    /// Ends receiving: the peer cannot send any more. Who waits for a datagram goes on waiting, since
+    /// datagrams have no end; [`close`](UnixDatagram::close) or a deadline tells them.
+    ///
+    /// # Errors
+    /// `close unixgram A: use of closed network connection`.
+    ///
+    /// ```
+    /// let (a, b) = gopark::net::UnixDatagram::pair()?;
+    /// a.close_read()?;
+    /// assert!(b.send(b"hello").is_err());
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go: `UnixConn.CloseRead` (`net/unixsock.go`).
+    pub fn close_read(&self) -> io::Result<()> {
+        self.shutdown(Shutdown::Read)
+    }
+
+    /// Ends sending.
+    ///
+    /// # Errors
+    /// As [`close_read`](UnixDatagram::close_read).
+    ///
+    /// ```
+    /// let (a, b) = gopark::net::UnixDatagram::pair()?;
+    /// a.close_write()?;
+    /// assert!(a.send(b"hello").is_err());
+    /// b.send(b"hello")?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go: `UnixConn.CloseWrite` (`net/unixsock.go`).
+    pub fn close_write(&self) -> io::Result<()> {
+        self.shutdown(Shutdown::Write)
+    }
+
+    /// Ends receiving, sending or both. The descriptor stays open.
+    ///
+    /// # Errors
+    /// As [`close_read`](UnixDatagram::close_read).
+    ///
+    /// ```
+    /// let (a, b) = gopark::net::UnixDatagram::pair()?;
+    /// a.shutdown(std::net::Shutdown::Both)?;
+    /// assert!(a.send(b"hello").is_err() && b.send(b"hello").is_err());
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go has no counterpart; it is [`std::os::unix::net::UnixDatagram::shutdown`].
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        let done = self.0.fd.shutdown(how);
+        done.map_err(|err| self.0.fail("close", err))
+    }
+
     /// Closes the socket for all its clones: what waits on it fails with `use of closed network
     /// connection`, and so does whatever comes later. The file it was bound to stays.
     ///
@@ -139,29 +257,24 @@ impl UnixDatagram {
     pub fn try_clone(&self) -> io::Result<UnixDatagram> {
         Ok(self.clone())
     }
-
-    /// Calls `f` with the descriptor, which stays open until `f` returns whoever closes meanwhile. Do
-    /// not block in it.
-    ///
-    /// # Errors
-    /// `raw-control unixgram A: use of closed network connection`.
-    pub fn with_fd<T>(&self, f: impl FnOnce(BorrowedFd<'_>) -> T) -> io::Result<T> {
-        // A duplicate made in `f` may outlive the descriptor, which its closing has to know.
-        let _ = self.0.fd.raw();
-        let done = self.0.with(|fd| Ok(f(fd)));
-        done.map_err(|cause| self.0.fail_here("raw-control", cause))
-    }
 }
 
-deadline_methods!(UnixDatagram, "unixgram", "UnixConn");
-
-/// The number, for code that cannot do without. Any clone may close it at any time:
-/// [`UnixDatagram::with_fd`] is the safe way.
-impl AsRawFd for UnixDatagram {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.fd.raw()
-    }
-}
+deadline_methods!(UnixDatagram, "unixgram", "UnixConn", rare);
+descriptor_methods!(
+    UnixDatagram,
+    "unixgram",
+    "UnixConn",
+    "conn",
+    r#"# let (conn, _peer) = gopark::net::UnixDatagram::pair()?;"#,
+    "file_packet_conn"
+);
+raw_methods!(
+    UnixDatagram,
+    "unixgram",
+    "Others may receive meanwhile, so a call of `f` must be whole by itself.",
+    r#"# let (conn, peer) = gopark::net::UnixDatagram::pair()?;
+# peer.send(b"hi")?;"#
+);
 
 impl fmt::Debug for UnixDatagram {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,17 +2,15 @@
 
 use crate::{
     net::{
-        Addr, Cause, Errno, OpError, UnixAddr, UnixNet, copy::Stream, fail, message,
-        timeouts::Timeouts,
+        Addr, Cause, Errno, OpError, UnixAddr, UnixNet, copy::Stream, fail, message, rare::Rare,
+        raw::Raw,
     },
     task::idle::HasFd,
 };
 use netpoll::{Error, Fd, Kind, Mode, Partial, SockAddr};
-use parking_lot::Mutex;
 use std::{
     io,
     os::fd::{BorrowedFd, OwnedFd},
-    sync::atomic::{AtomicBool, Ordering::Relaxed},
 };
 
 #[derive(Debug)]
@@ -21,11 +19,8 @@ pub(super) struct Inner {
     pub net: UnixNet,
     pub local: UnixAddr,
     pub peer: Option<UnixAddr>,
-    pub timeouts: Timeouts,
-    /// The error of a write some of whose bytes went out, which the next write reports.
-    pending: Mutex<Option<Error>>,
-    /// Whether `pending` holds one; looked at by every write.
-    has_pending: AtomicBool,
+    /// Time-outs, and the error that is the next write's.
+    pub rare: Rare,
 }
 
 impl Stream for Inner {
@@ -52,14 +47,19 @@ impl HasFd for Inner {
     }
 }
 
+/// A descriptor of a socket on `net` that is in non-blocking mode.
+pub(super) fn descriptor(fd: OwnedFd, net: UnixNet) -> Fd {
+    let kind = match net {
+        UnixNet::Stream => Kind::STREAM,
+        UnixNet::Datagram | UnixNet::Packet => Kind::DATAGRAM,
+    };
+    Fd::from_nonblocking(fd, kind)
+}
+
 impl Inner {
     /// A socket on a descriptor that is in non-blocking mode.
     pub fn new(fd: OwnedFd, net: UnixNet, local: UnixAddr, peer: Option<UnixAddr>) -> Inner {
-        let kind = match net {
-            UnixNet::Stream => Kind::STREAM,
-            UnixNet::Datagram | UnixNet::Packet => Kind::DATAGRAM,
-        };
-        Inner::from_fd(Fd::from_nonblocking(fd, kind), net, local, peer)
+        Inner::from_fd(descriptor(fd, net), net, local, peer)
     }
 
     pub fn from_fd(fd: Fd, net: UnixNet, local: UnixAddr, peer: Option<UnixAddr>) -> Inner {
@@ -68,32 +68,20 @@ impl Inner {
             net,
             local,
             peer,
-            timeouts: Timeouts::default(),
-            pending: Mutex::new(None),
-            has_pending: AtomicBool::new(false),
+            rare: Rare::default(),
         }
     }
 
     #[inline]
     pub fn start(&self, mode: Mode) {
-        self.timeouts.start(&self.fd, mode);
+        self.rare.start(&self.fd, mode);
     }
 
     /// Begins a write: its time-out runs, and an error that is due is reported first.
     #[inline]
     pub fn start_write(&self, op: &'static str) -> io::Result<()> {
-        if self.has_pending.load(Relaxed) {
-            let mut pending = self.pending.lock();
-            self.has_pending.store(false, Relaxed);
-            // A time-out that is due is forgotten when the deadline has been moved.
-            if let Some(err) = pending.take()
-                && err != Error::Timeout
-            {
-                return Err(self.fail(op, err));
-            }
-        }
-        self.start(Mode::Write);
-        Ok(())
+        let started = self.rare.start_write(&self.fd);
+        started.map_err(|err| self.fail(op, err))
     }
 
     /// The result of a write as std wants it: bytes that went out count, the error waits.
@@ -102,8 +90,7 @@ impl Inner {
         if err.written == 0 {
             return Err(self.fail_partial(op, err));
         }
-        *self.pending.lock() = Some(err.error);
-        self.has_pending.store(true, Relaxed);
+        self.rare.postpone(err.error);
         Ok(err.written)
     }
 
@@ -176,5 +163,27 @@ impl Inner {
     pub fn fail_here(&self, op: &'static str, cause: Cause) -> io::Error {
         let err = OpError::new(op, self.net.as_str(), cause);
         err.addr(self.local.clone()).into()
+    }
+}
+
+impl Raw for Inner {
+    fn descriptor(&self) -> &Fd {
+        &self.fd
+    }
+
+    fn start_raw(&self, mode: Mode) {
+        self.start(mode);
+    }
+
+    fn is_datagram(&self) -> bool {
+        self.net == UnixNet::Datagram
+    }
+
+    fn raw_error(&self, op: &'static str, cause: Cause) -> io::Error {
+        self.fail_for(op, cause, 0)
+    }
+
+    fn control_error(&self, cause: Cause) -> io::Error {
+        self.fail_here("raw-control", cause)
     }
 }

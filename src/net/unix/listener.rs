@@ -1,8 +1,13 @@
 //! A Unix listener, and the file that goes with it.
 
 use super::{UnixConn, inner::Inner, names};
-use crate::net::{Cause, OpError, UnixAddr, fail};
+use crate::net::{
+    Addr, Cause, OpError, UnixAddr, fail,
+    raw::{self, Raw, descriptor_methods},
+    socket::named,
+};
 use netpoll::{Error, Fd, Kind, Mode, SockAddr};
+use socket2::SockRef;
 use std::{
     fmt, fs, io,
     os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd},
@@ -28,11 +33,13 @@ use std::{
 /// # std::io::Result::Ok(())
 /// ```
 ///
-/// Go: `net.UnixListener` (`net/unixsock.go`).
+/// Go: `net.UnixListener` (`net/unixsock.go`). `AcceptUnix` is [`accept`](UnixListener::accept), `File`
+/// is [`dup`](UnixListener::dup), and what `SyscallConn` leads to is [`with_fd`](UnixListener::with_fd);
+/// `RawConn.Read` and `Write` have no twins, since on a listener Go's only fail.
 #[derive(Clone)]
-pub struct UnixListener(Arc<Shared>);
+pub struct UnixListener(pub(super) Arc<Shared>);
 
-struct Shared {
+pub(super) struct Shared {
     fd: Fd,
     local: UnixAddr,
     /// The file is to be removed, and has not been.
@@ -84,6 +91,60 @@ impl UnixListener {
         &self.0.local
     }
 
+    /// The address it listens on, as Go has it.
+    ///
+    /// ```
+    /// use gopark::net::UnixListener;
+    /// let listener = UnixListener::bind("")?;
+    /// assert_eq!(listener.addr().network(), "unix");
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go: `UnixListener.Addr` (`net/unixsock.go`).
+    pub fn addr(&self) -> Addr {
+        self.0.local.clone().into()
+    }
+
+    /// The connections, one after the other, until the listener is closed; then it ends.
+    ///
+    /// ```
+    /// use gopark::net::{UnixConn, UnixListener};
+    /// let listener = UnixListener::bind("@gopark-doc-incoming")?;
+    /// let _client = UnixConn::connect("@gopark-doc-incoming")?;
+    /// for conn in listener.incoming() {
+    ///     conn?.close()?;
+    ///     listener.close()?;
+    /// }
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go has no counterpart; it is [`std::os::unix::net::UnixListener::incoming`].
+    pub fn incoming(&self) -> impl Iterator<Item = io::Result<UnixConn>> {
+        std::iter::from_fn(|| match self.accept() {
+            Ok((conn, _)) => Some(Ok(conn)),
+            Err(_) if self.0.fd.is_closing() => None,
+            Err(err) => Some(Err(err)),
+        })
+    }
+
+    /// Takes the error the kernel holds for this listener, if any.
+    ///
+    /// # Errors
+    /// `get unix A: use of closed network connection`.
+    ///
+    /// ```
+    /// let listener = gopark::net::UnixListener::bind("")?;
+    /// assert!(listener.take_error()?.is_none());
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go has no counterpart; it is [`std::os::unix::net::UnixListener::take_error`].
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        let ask = |fd: BorrowedFd<'_>| named("getsockopt", SockRef::from(&fd).take_error());
+        let done = self.0.fd.with(ask).map_err(fail::cause).flatten();
+        done.map_err(|cause| self.0.fail_for("get", cause))
+    }
+
     /// Closes the listener for all its clones: accepts that wait fail, and so do the peers nobody has
     /// accepted. Removes its file first, unless told otherwise; only once, so that a second close
     /// leaves alone the file of whoever listens there now.
@@ -126,29 +187,30 @@ impl UnixListener {
     pub fn try_clone(&self) -> io::Result<UnixListener> {
         Ok(self.clone())
     }
+}
 
-    /// Calls `f` with the descriptor, which stays open until `f` returns whoever closes meanwhile.
-    ///
-    /// # Errors
-    /// `raw-control unix A: use of closed network connection`.
-    pub fn with_fd<T>(&self, f: impl FnOnce(BorrowedFd<'_>) -> T) -> io::Result<T> {
-        // A duplicate made in `f` may outlive the descriptor, which its closing has to know.
-        let _ = self.0.fd.raw();
-        let done = self.0.fd.with(f);
-        done.map_err(|err| self.0.fail("raw-control", err))
+descriptor_methods!(
+    UnixListener,
+    "unix",
+    "UnixListener",
+    "listener",
+    r#"# let listener = gopark::net::UnixListener::bind("")?;"#,
+    "file_listener"
+);
+
+impl Raw for Shared {
+    fn descriptor(&self) -> &Fd {
+        &self.fd
     }
 
-    /// Takes the descriptor away from all clones, for which it is closed. The file stays.
-    pub(super) fn take(&self) -> io::Result<OwnedFd> {
-        let shared = &*self.0;
-        let fd = shared.fd.dup().map_err(|err| shared.fail("file", err))?;
-        shared.unlink.store(false, Relaxed);
-        shared.fd.close().map_err(|err| shared.fail("file", err))?;
-        Ok(fd)
+    /// The file stays.
+    fn leave(&self) -> Result<(), Error> {
+        self.unlink.store(false, Relaxed);
+        self.fd.close()
     }
 
-    pub(super) fn fail_for(&self, op: &'static str, cause: Cause) -> io::Error {
-        self.0.fail_for(op, cause)
+    fn raw_error(&self, op: &'static str, cause: Cause) -> io::Error {
+        self.fail_for(op, cause)
     }
 }
 
@@ -185,13 +247,6 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         self.unlink_once();
-    }
-}
-
-/// The number, for code that cannot do without; see [`UnixListener::with_fd`].
-impl AsRawFd for UnixListener {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.fd.raw()
     }
 }
 

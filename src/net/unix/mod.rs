@@ -34,3 +34,4 @@ pub use datagram::UnixDatagram;
 pub use listener::UnixListener;
 pub use message::{Credentials, UnixMessage};
 pub(super) use open::{dial, dial_gram, listen, listen_gram};
+pub(super) use std_io::network;

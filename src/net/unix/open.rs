@@ -2,7 +2,11 @@
 //!
 //! Go: `unixSocket` (`net/unixsock_posix.go`), `net/sock_posix.go`.
 
-use super::{UnixConn, UnixDatagram, UnixListener, inner::Inner, names};
+use super::{
+    UnixConn, UnixDatagram, UnixListener,
+    inner::{self, Inner},
+    names,
+};
 use crate::net::{
     Addr, Cause, ControlHook, Errno, Limits, Network, OpError, UnixAddr, UnixNet,
     connect::connect as connect_within,
@@ -10,7 +14,6 @@ use crate::net::{
     socket::{self, named},
     sys,
 };
-use netpoll::{Fd, Kind};
 use socket2::{Domain, Socket, Type};
 use std::{
     ffi::OsStr,
@@ -104,14 +107,7 @@ fn connect(
     };
     let bad = |errno: Errno| Cause::syscall("connect", errno);
     let target = names::to_kernel(remote).map_err(bad)?;
-    let fd = Fd::from_nonblocking(
-        OwnedFd::from(socket),
-        if net == UnixNet::Stream {
-            Kind::STREAM
-        } else {
-            Kind::DATAGRAM
-        },
-    );
+    let fd = inner::descriptor(OwnedFd::from(socket), net);
     let fd = connect_within(fd, &target, limits)?;
     let (local, peer) = fd
         .with(|fd| {
@@ -216,6 +212,28 @@ impl UnixDatagram {
         let addr = UnixAddr::new(name.as_ref(), UnixNet::Datagram);
         listen_gram(&addr, &ControlHook::default())
             .map_err(|cause| OpError::new("listen", "unixgram", cause).addr(addr).into())
+    }
+
+    /// A socket without a name, which sends to whom it is told. Nobody can answer it.
+    ///
+    /// # Errors
+    /// What `socket` says, most often too many open files.
+    ///
+    /// ```
+    /// use gopark::net::UnixDatagram;
+    /// let server = UnixDatagram::bind("")?;
+    /// UnixDatagram::unbound()?.send_to(b"hello", server.local_addr())?;
+    /// assert_eq!(server.recv_from(&mut [0; 8])?, (5, None));
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go has no counterpart; it is [`std::os::unix::net::UnixDatagram::unbound`].
+    pub fn unbound() -> io::Result<UnixDatagram> {
+        let net = UnixNet::Datagram;
+        let socket = new_socket(net).map_err(|cause| OpError::new("listen", "unixgram", cause))?;
+        let nameless = UnixAddr::new("@", net);
+        let inner = Inner::new(OwnedFd::from(socket), net, nameless, None);
+        Ok(UnixDatagram::from_inner(inner))
     }
 
     /// A socket that talks to `name` only, and has no name itself.

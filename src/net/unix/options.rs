@@ -1,7 +1,7 @@
 //! Buffers and credentials.
 
 use super::{Credentials, UnixConn, UnixDatagram, inner::Inner};
-use crate::net::{Cause, socket::named, sys};
+use crate::net::{socket::named, sys};
 use socket2::SockRef;
 use std::{io, os::fd::BorrowedFd};
 
@@ -33,17 +33,6 @@ impl UnixConn {
             Err(cause) => Err(self.0.fail_here("get", cause)),
         }
     }
-
-    /// Takes the error the kernel holds for this connection, if any.
-    ///
-    /// # Errors
-    /// `get unix A: use of closed network connection`.
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        let done: Result<_, Cause> = self
-            .0
-            .with(|fd| named("getsockopt", SockRef::from(&fd).take_error()));
-        done.map_err(|cause| self.0.fail_here("get", cause))
-    }
 }
 
 /// What connections and sockets of datagrams have in common.
@@ -58,6 +47,25 @@ macro_rules! options {
                 let option = libc::SO_PASSCRED;
                 self.0
                     .option(|fd| sys::set_option(fd, libc::SOL_SOCKET, option, on.into()))
+            }
+
+            /// Takes the error the kernel holds for this socket, if any; the next operation does not
+            /// see it any more.
+            ///
+            /// # Errors
+            /// `get unix A: use of closed network connection`.
+            ///
+            /// ```
+            #[doc = concat!("let (a, _b) = gopark::net::", stringify!($conn), "::pair()?;")]
+            /// assert!(a.take_error()?.is_none());
+            /// # std::io::Result::Ok(())
+            /// ```
+            ///
+            /// Go has no counterpart; std has it under this name.
+            pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+                let ask = |fd: BorrowedFd<'_>| named("getsockopt", SockRef::from(&fd).take_error());
+                let done = self.0.with(ask);
+                done.map_err(|cause| self.0.fail_here("get", cause))
             }
 
             /// Sets the size of the kernel's receive buffer in bytes. Linux doubles it for its own use.

@@ -1,140 +1,145 @@
 //! std's traits and std's sockets.
 
 use super::{UnixConn, UnixDatagram, UnixListener, inner::Inner, names};
-use crate::net::{OpError, UnixNet, socket::named, sys};
+use crate::net::{
+    Cause, Errno, OpError, UnixNet,
+    raw::{self, std_conversions},
+    socket::{self, named},
+    std_io::{MAX_SLICES, std_io},
+    sys,
+};
+use socket2::{SockRef, Type};
 use std::{
     io::{self, IoSlice, IoSliceMut, Read, Write},
     os::{
-        fd::{AsFd, OwnedFd},
+        fd::{AsFd, BorrowedFd, OwnedFd},
         unix::net as std_unix,
     },
 };
 
-/// How many buffers one `write_vectored` takes; the rest is for the next call.
-const MAX_SLICES: usize = 64;
+std_io!(UnixConn);
 
-impl UnixConn {
-    #[inline]
-    pub(super) fn write_some(&self, buf: &[u8]) -> io::Result<usize> {
-        let inner = &*self.0;
-        inner.start_write("write")?;
-        match inner.fd.write(buf) {
-            Ok(()) => Ok(buf.len()),
-            Err(err) => inner.postpone("write", err),
-        }
-    }
-
-    pub(super) fn write_some_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        let inner = &*self.0;
-        inner.start_write("writev")?;
-        // The descriptor advances what it is given, and these belong to the caller.
-        let mut copy = [IoSlice::new(&[]); MAX_SLICES];
-        let n = bufs.len().min(MAX_SLICES);
-        copy[..n].copy_from_slice(&bufs[..n]);
-        match inner.fd.writev(&mut &mut copy[..n]) {
-            Ok(n) => Ok(n),
-            Err(err) => inner.postpone("writev", err),
-        }
+/// Which of the three networks a socket is on.
+pub(in crate::net) fn network(fd: BorrowedFd<'_>) -> Result<UnixNet, Cause> {
+    match named("getsockopt", SockRef::from(&fd).r#type())? {
+        Type::STREAM => Ok(UnixNet::Stream),
+        Type::DGRAM => Ok(UnixNet::Datagram),
+        Type::SEQPACKET => Ok(UnixNet::Packet),
+        _ => Err(Cause::Errno(Errno::EINVAL)),
     }
 }
 
 impl Inner {
-    /// A socket of std's, which is in non-blocking mode.
-    fn from_std(fd: OwnedFd, net: UnixNet) -> io::Result<Inner> {
-        let fail = |cause| OpError::new("file", net.as_str(), cause);
-        let local = named("getsockname", sys::getsockname(fd.as_fd())).map_err(fail)?;
+    /// A socket on a descriptor that comes from elsewhere, if `is_ours` takes its network.
+    fn adopt(fd: OwnedFd, is_ours: impl FnOnce(UnixNet) -> bool) -> Result<Inner, Cause> {
+        let net = network(fd.as_fd())?;
+        if !is_ours(net) {
+            return Err(Cause::Errno(Errno::EINVAL));
+        }
+        let local = named("getsockname", sys::getsockname(fd.as_fd()))?;
         let local = names::from_kernel(&local, net);
         let peer = match named("getpeername", sys::getpeername(fd.as_fd())) {
             Ok(peer) => Some(names::from_kernel(&peer, net)),
             Err(_) if net == UnixNet::Datagram => None,
-            Err(cause) => return Err(fail(cause).into()),
+            Err(cause) => return Err(cause),
         };
+        socket::set_nonblocking(fd.as_fd())?;
         Ok(Inner::new(fd, net, local, peer))
     }
+}
 
-    /// Takes the descriptor away from all clones, for which it is closed: two owners could not agree
-    /// whether it blocks.
-    fn take(&self) -> io::Result<OwnedFd> {
-        let fail = |err| self.fail("file", err);
-        let fd = self.fd.dup().map_err(fail)?;
-        // Closing waits until no operation is under way, so none meets a descriptor that blocks.
-        self.fd.close().map_err(fail)?;
-        Ok(fd)
+fn fail(net: &'static str, cause: Cause) -> io::Error {
+    OpError::new("file", net, cause).into()
+}
+
+impl UnixConn {
+    pub(in crate::net) fn adopt(fd: OwnedFd) -> Result<UnixConn, Cause> {
+        Inner::adopt(fd, |net| net != UnixNet::Datagram).map(UnixConn::from_inner)
+    }
+
+    /// Takes over a connection of std's, of bytes or of packets.
+    ///
+    /// # Errors
+    /// `file unix: getpeername: transport endpoint is not connected` if there is no peer; `file unix:
+    /// invalid argument` if it is a socket of datagrams; or what the kernel says to non-blocking mode.
+    ///
+    /// ```
+    /// use gopark::net::UnixConn;
+    /// use std::os::unix::net::UnixStream;
+    /// let (a, b) = UnixStream::pair()?;
+    /// let (a, b) = (UnixConn::from_std(a)?, UnixConn::from_std(b)?);
+    /// a.write(b"hi")?;
+    /// assert_eq!(b.read(&mut [0; 8])?, 2);
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// Go: `net.FileConn` (`net/file.go`).
+    pub fn from_std(socket: std_unix::UnixStream) -> io::Result<UnixConn> {
+        UnixConn::adopt(OwnedFd::from(socket)).map_err(|cause| fail("unix", cause))
+    }
+
+    /// The connection as std's, in blocking mode. It is taken away from all clones, for which it is
+    /// closed.
+    ///
+    /// # Errors
+    /// `file unix A->B: use of closed network connection`, or what the kernel says.
+    ///
+    /// Go: `UnixConn.File` (`net/net.go`), which leaves both open and the mode shared.
+    pub fn into_std(self) -> io::Result<std_unix::UnixStream> {
+        raw::take(&*self.0).map(std_unix::UnixStream::from)
     }
 }
 
-/// The two ways between one of our types and std's.
-macro_rules! std_socket {
-    ($conn:ident, $net:ident, $std:ident) => {
-        impl $conn {
-            /// Takes over a socket of std's.
-            ///
-            /// # Errors
-            /// What the kernel says to non-blocking mode; for a connection without a peer `file unix:
-            /// getpeername: transport endpoint is not connected`.
-            ///
-            /// Go: `net.FileConn` (`net/file.go`).
-            pub fn from_std(socket: std_unix::$std) -> io::Result<$conn> {
-                socket.set_nonblocking(true)?;
-                let inner = Inner::from_std(OwnedFd::from(socket), UnixNet::$net)?;
-                Ok($conn::from_inner(inner))
-            }
+impl UnixDatagram {
+    pub(in crate::net) fn adopt(fd: OwnedFd) -> Result<UnixDatagram, Cause> {
+        Inner::adopt(fd, |net| net == UnixNet::Datagram).map(UnixDatagram::from_inner)
+    }
 
-            /// The socket as std's, in blocking mode. It is taken away from all clones, for which it is
-            /// closed.
-            ///
-            /// # Errors
-            /// `file unix A->B: use of closed network connection`, or what the kernel says.
-            pub fn into_std(self) -> io::Result<std_unix::$std> {
-                let socket = std_unix::$std::from(self.0.take()?);
-                let set = named("fcntl", socket.set_nonblocking(false));
-                set.map_err(|cause| self.0.fail_for("file", cause, 0))?;
-                Ok(socket)
-            }
-        }
+    /// Takes over a socket of std's. If it is connected, it counts as dialed.
+    ///
+    /// # Errors
+    /// `file unixgram: invalid argument` if it is no socket of datagrams, or what the kernel says to
+    /// non-blocking mode.
+    ///
+    /// Go: `net.FilePacketConn` (`net/file.go`).
+    pub fn from_std(socket: std_unix::UnixDatagram) -> io::Result<UnixDatagram> {
+        UnixDatagram::adopt(OwnedFd::from(socket)).map_err(|cause| fail("unixgram", cause))
+    }
 
-        conversions!($conn, $std);
-    };
+    /// The socket as std's, in blocking mode. It is taken away from all clones, for which it is
+    /// closed.
+    ///
+    /// # Errors
+    /// `file unixgram A: use of closed network connection`, or what the kernel says.
+    ///
+    /// Go: `UnixConn.File` (`net/net.go`), which leaves both open and the mode shared.
+    pub fn into_std(self) -> io::Result<std_unix::UnixDatagram> {
+        raw::take(&*self.0).map(std_unix::UnixDatagram::from)
+    }
 }
-
-macro_rules! conversions {
-    ($conn:ident, $std:ident) => {
-        impl TryFrom<std_unix::$std> for $conn {
-            type Error = io::Error;
-
-            fn try_from(socket: std_unix::$std) -> io::Result<$conn> {
-                $conn::from_std(socket)
-            }
-        }
-
-        impl TryFrom<$conn> for std_unix::$std {
-            type Error = io::Error;
-
-            fn try_from(conn: $conn) -> io::Result<std_unix::$std> {
-                conn.into_std()
-            }
-        }
-    };
-}
-
-std_socket!(UnixConn, Stream, UnixStream);
-std_socket!(UnixDatagram, Datagram, UnixDatagram);
-conversions!(UnixListener, UnixListener);
 
 impl UnixListener {
-    /// Takes over a listener of std's. Its file is not removed at the end, unless
-    /// [`set_unlink_on_close`](UnixListener::set_unlink_on_close) says so.
+    /// A listener on a descriptor that comes from elsewhere, and so does its file.
+    pub(in crate::net) fn adopt(fd: OwnedFd) -> Result<UnixListener, Cause> {
+        let net = network(fd.as_fd())?;
+        let local = named("getsockname", sys::getsockname(fd.as_fd()))?;
+        socket::set_nonblocking(fd.as_fd())?;
+        Ok(UnixListener::new(
+            fd,
+            names::from_kernel(&local, net),
+            false,
+        ))
+    }
+
+    /// Takes over a listener of std's, of bytes or of packets. Its file is not removed at the end,
+    /// unless [`set_unlink_on_close`](UnixListener::set_unlink_on_close) says so.
     ///
     /// # Errors
     /// What the kernel says to non-blocking mode.
     ///
     /// Go: `net.FileListener` (`net/file.go`).
     pub fn from_std(listener: std_unix::UnixListener) -> io::Result<UnixListener> {
-        listener.set_nonblocking(true)?;
-        let fail = |cause| OpError::new("file", "unix", cause);
-        let local = named("getsockname", sys::getsockname(listener.as_fd())).map_err(fail)?;
-        let local = names::from_kernel(&local, UnixNet::Stream);
-        Ok(UnixListener::new(OwnedFd::from(listener), local, false))
+        UnixListener::adopt(OwnedFd::from(listener)).map_err(|cause| fail("unix", cause))
     }
 
     /// The listener as std's, in blocking mode. It is taken away from all clones, for which it is
@@ -142,48 +147,13 @@ impl UnixListener {
     ///
     /// # Errors
     /// `file unix A: use of closed network connection`, or what the kernel says.
+    ///
+    /// Go: `UnixListener.File` (`net/unixsock.go`), which leaves both open and the mode shared.
     pub fn into_std(self) -> io::Result<std_unix::UnixListener> {
-        let listener = std_unix::UnixListener::from(self.take()?);
-        let set = named("fcntl", listener.set_nonblocking(false));
-        set.map_err(|cause| self.fail_for("file", cause))?;
-        Ok(listener)
+        raw::take(&*self.0).map(std_unix::UnixListener::from)
     }
 }
 
-/// std's traits, with std's contract: when some bytes of a write went out before an error, their
-/// number is returned and the error comes from the next write.
-macro_rules! std_io {
-    ($($conn:ty),*) => {
-        $(impl Read for $conn {
-            #[inline]
-            fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-                UnixConn::read(self, buf)
-            }
-
-            #[inline]
-            fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-                UnixConn::read_vectored(self, bufs)
-            }
-        }
-
-        impl Write for $conn {
-            #[inline]
-            fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-                self.write_some(buf)
-            }
-
-            #[inline]
-            fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-                self.write_some_vectored(bufs)
-            }
-
-            /// Does nothing: nothing is held back.
-            #[inline]
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        })*
-    };
-}
-
-std_io!(UnixConn, &UnixConn);
+std_conversions!(UnixConn, std_unix::UnixStream);
+std_conversions!(UnixDatagram, std_unix::UnixDatagram);
+std_conversions!(UnixListener, std_unix::UnixListener);

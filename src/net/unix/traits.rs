@@ -1,65 +1,19 @@
 //! The traits of all connections.
 
 use super::{UnixConn, UnixDatagram, UnixListener};
-use crate::net::{Addr, Cause, Conn, Errno, Listener, PacketConn, UnixNet, copy::Stream};
+use crate::net::{
+    Addr, Cause, Conn, Errno, Listener, PacketConn, UnixNet,
+    copy::Stream,
+    own_methods::{own_datagram_methods, own_methods, own_stream_methods},
+};
 use std::{
     io::{self, IoSlice, IoSliceMut},
     time::Instant,
 };
 
-/// What is the same in every trait: closing, and the deadlines.
-macro_rules! shared_methods {
-    () => {
-        fn close(&self) -> io::Result<()> {
-            self.close()
-        }
-
-        fn local_addr(&self) -> Option<Addr> {
-            Some(self.0.local.clone().into())
-        }
-
-        fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-            self.set_read_deadline(deadline)
-        }
-
-        fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-            self.set_write_deadline(deadline)
-        }
-
-        fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-            self.set_deadline(deadline)
-        }
-    };
-}
-
 impl Conn for UnixConn {
-    fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.read(buf)
-    }
-
-    fn write(&self, buf: &[u8]) -> io::Result<usize> {
-        self.write(buf)
-    }
-
-    fn write_some(&self, buf: &[u8]) -> io::Result<usize> {
-        self.write_some(buf)
-    }
-
-    fn read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        self.read_vectored(bufs)
-    }
-
-    fn write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.write_some_vectored(bufs)
-    }
-
-    fn write_buffers(&self, bufs: &mut &mut [IoSlice<'_>]) -> io::Result<usize> {
-        self.write_buffers(bufs)
-    }
-
-    fn close_write(&self) -> io::Result<()> {
-        self.close_write()
-    }
+    own_stream_methods!();
+    own_methods!();
 
     /// Packets cannot be spliced: their boundaries would be lost.
     fn stream(&self) -> Option<&dyn Stream> {
@@ -70,35 +24,28 @@ impl Conn for UnixConn {
         self.0.peer.clone().map(Addr::Unix)
     }
 
-    shared_methods!();
+    fn local_addr(&self) -> Option<Addr> {
+        Some(self.0.local.clone().into())
+    }
 }
 
 /// A dialed socket is a connection: each read is a datagram, and so is each write.
 impl Conn for UnixDatagram {
-    /// An empty `buf` takes no datagram, as Go's `Read`; [`UnixDatagram::recv`] with one does.
-    fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
-        if buf.is_empty() && !self.0.fd.is_closing() {
-            return Ok(0);
-        }
-        self.recv(buf)
-    }
-
-    fn write(&self, buf: &[u8]) -> io::Result<usize> {
-        self.send(buf)
-    }
-
-    fn write_some(&self, buf: &[u8]) -> io::Result<usize> {
-        self.send(buf)
-    }
+    own_datagram_methods!();
+    own_methods!();
 
     fn remote_addr(&self) -> Option<Addr> {
         self.0.peer.clone().map(Addr::Unix)
     }
 
-    shared_methods!();
+    fn local_addr(&self) -> Option<Addr> {
+        Some(self.0.local.clone().into())
+    }
 }
 
 impl PacketConn for UnixDatagram {
+    own_methods!();
+
     fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, Option<Addr>)> {
         let (n, from) = self.recv_from(buf)?;
         Ok((n, from.map(Addr::Unix)))
@@ -114,7 +61,9 @@ impl PacketConn for UnixDatagram {
         }
     }
 
-    shared_methods!();
+    fn local_addr(&self) -> Option<Addr> {
+        Some(self.0.local.clone().into())
+    }
 }
 
 impl Listener for UnixListener {
@@ -133,6 +82,6 @@ impl Listener for UnixListener {
     }
 
     fn addr(&self) -> Addr {
-        self.local_addr().clone().into()
+        self.addr()
     }
 }
