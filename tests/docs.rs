@@ -5,12 +5,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const DOCUMENTS: [&str; 5] = [
+const DOCUMENTS: [&str; 7] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "docs/reading-go.md",
     "docs/soundness.md",
+    "docs/differences.md",
+    "docs/go-tests.md",
 ];
 
 fn root() -> &'static Path {

@@ -94,7 +94,7 @@ fn a_vectored_write_resumes_where_it_broke_off_and_fails_as_go_does() {
         c.close().unwrap();
         out.bytes("closed", big.write_to(&c));
         assert_eq!(big.left(), 2);
-        out.compare(include_str!("golden/buffers_writev.txt"), &[]);
+        out.compare("buffers_writev");
     });
 }
 

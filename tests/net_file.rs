@@ -132,6 +132,7 @@ fn socket(domain: Domain, kind: Type) -> Socket {
 }
 
 /// The table of `net/file.rs`: what is none of its kind is refused, and the descriptor is closed.
+/// Follows Go's TestFileError.
 #[test]
 fn what_is_not_asked_for_is_refused_at_once() {
     let text = |err: io::Error| {

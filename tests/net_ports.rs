@@ -49,7 +49,7 @@ fn ports_are_looked_up_as_by_the_recorded_go_program() {
         format!("LookupPort({network:?}, {service:?}) = {port} err={err}")
     })
     .collect();
-    golden::compare(include_str!("golden/lookup_port.txt"), &ours, &[]);
+    golden::compare("lookup_port", &ours);
 }
 
 /// Follows Go's TestLookupPort, with the services that no system lacks.

@@ -303,7 +303,8 @@ fn connections_and_listeners_come_from_std_and_go_back() {
     });
 }
 
-/// Follows the Go programs about socket options, and Go's TestTCPConnSpecificMethods.
+/// Follows the Go programs about socket options, and Go's TestTCPConnSpecificMethods and
+/// TestTCPConnKeepAliveConfig.
 #[test]
 fn options_are_set_as_asked_and_read_back() {
     everywhere(|| {
@@ -402,7 +403,7 @@ fn a_connection_is_one_pointer_and_can_be_shared() {
     assert_eq!(size_of::<Option<TcpConn>>(), size_of::<usize>());
 }
 
-/// Follows the Go programs `goroutine_per_conn` and `echo_net_server_client`, and Go's TestTCPServer.
+/// Follows Go's TestTCPServer.
 #[test]
 fn a_server_of_one_task_for_each_connection_serves_all_of_them() {
     everywhere(|| {

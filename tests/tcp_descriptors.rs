@@ -45,6 +45,6 @@ fn a_lack_of_descriptors_is_temporary_and_the_connection_waits_in_the_queue() {
         out.done("Accept after closing files", listener.accept());
         set_limit(old);
         client.write(b"the failed conversion left it open").unwrap();
-        out.compare(include_str!("golden/accept_emfile.txt"), &[]);
+        out.compare("accept_emfile");
     });
 }

@@ -95,14 +95,7 @@ fn bound_and_dialed_sockets_say_what_go_says() {
         out.bytes("Read closed", u.recv(&mut b));
         out.done("Close again", u.close());
         out.done("SetDeadline closed", u.set_deadline(None));
-        out.compare(
-            include_str!("golden/udp_basic.txt"),
-            &[
-                ("WriteToUDP(nil) on", "an address cannot be nil"),
-                ("WriteToUDPAddrPort invalid", "an address cannot be invalid"),
-                ("zero UDPConn", "a socket cannot be zero"),
-            ],
-        );
+        out.compare("udp_basic");
     });
 }
 
@@ -160,16 +153,7 @@ fn a_socket_serves_the_families_its_address_means() {
         let (_, from) = u.recv_from(&mut [0; 4]).unwrap();
         assert_eq!(from, c.local_addr().unwrap());
         out.done("udp4 on ::1", listen_packet("udp4", "[::1]:0"));
-        out.compare(
-            include_str!("golden/udp_addrs.txt"),
-            &[
-                ("  from ip-len", "an address has no length of its own"),
-                (
-                    "ReadFromUDPAddrPort on [::]",
-                    "addresses are never in mapped form, as with ReadFromUDP",
-                ),
-            ],
-        );
+        out.compare("udp_addrs");
     });
 }
 
@@ -192,12 +176,9 @@ fn closing_ends_all_receivers_that_wait() {
                 out.bytes("pending UDP ReadFrom", job.wait());
             }
         });
-        let recorded = include_str!("golden/close_unblocks.txt");
-        let line = recorded
-            .lines()
-            .find(|line| line.starts_with("pending UDP"))
-            .unwrap();
-        assert_eq!(out.lines, [line; 4]);
+        // The recording has one receiver.
+        out.lines.dedup();
+        out.compare_part("close_unblocks", "udp");
     });
 }
 

@@ -176,7 +176,7 @@ fn streams_and_their_names_and_files_are_as_in_go() {
             "DialUnix laddr in use",
             dial_unix("unix", Some(&local), &nope),
         );
-        out.compare(include_str!("golden/unix_stream.txt"), &[]);
+        out.compare("unix_stream");
     });
 }
 
@@ -269,7 +269,7 @@ fn datagrams_and_packets_are_as_in_go() {
             "Dial unixgram to a unixpacket listener",
             dial("unixgram", &pp),
         );
-        out.compare(include_str!("golden/unix_dgram_packet.txt"), &[]);
+        out.compare("unix_dgram_packet");
     });
 }
 
@@ -287,11 +287,6 @@ fn closing_ends_an_accept_that_waits() {
             l.close().unwrap();
             out.done("pending unix Accept", job.wait());
         });
-        let recorded = include_str!("golden/close_unblocks.txt");
-        let mut lines = recorded.lines();
-        assert_eq!(
-            lines.find(|line| line.starts_with("pending unix")),
-            Some(out.lines[0].as_str())
-        );
+        out.compare_part("close_unblocks", "unix");
     });
 }

@@ -224,6 +224,18 @@ fn one_lab_for_people_has_its_title_its_steps_and_what_to_remember() {
     assert!(text.contains("\n  => "), "{text}");
 }
 
+/// Conditions are for the comparison with Go's lines; people read sentences.
+#[test]
+fn no_lab_shows_people_a_bare_condition() {
+    let output = gopark(&["lab", "all"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success());
+    for condition in ["=true", "=false", "pending=", "on-time", "0<n"] {
+        let bare = text.lines().find(|line| line.contains(condition));
+        assert_eq!(bare, None, "{condition}");
+    }
+}
+
 #[test]
 fn a_lab_that_does_not_exist_is_told_in_one_line() {
     let output = gopark(&["lab", "nonsense"]);

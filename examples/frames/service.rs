@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use gopark::net::{NetError, TcpConn, TcpListener};
+use gopark::net::{AcceptFailure, NetError, TcpConn, TcpListener, classify};
 
 use super::answers::Answers;
 use super::metrics::Metrics;
@@ -145,13 +145,17 @@ impl<S: Service> Server<S> {
             let end = loop {
                 let (conn, client) = match self.listener.accept() {
                     Ok(accepted) => accepted,
-                    Err(err) if err.is_closed() => break Ok(()),
-                    Err(err) if err.is_temporary() => {
-                        // No descriptors, for instance: some come back when a client leaves.
-                        gopark::sleep(Duration::from_millis(20));
-                        continue;
-                    }
-                    Err(err) => break Err(err),
+                    Err(err) => match classify(&err) {
+                        AcceptFailure::Closed => break Ok(()),
+                        // One client is lost, and the next may be fine.
+                        AcceptFailure::Connection => continue,
+                        AcceptFailure::Exhausted | AcceptFailure::Passing => {
+                            // No descriptors, for instance: some come back when a client leaves.
+                            gopark::sleep(Duration::from_millis(20));
+                            continue;
+                        }
+                        _ => break Err(err),
+                    },
                 };
                 self.metrics.accepted.add(1);
                 if let Some(number) = self.enter(&conn) {

@@ -159,6 +159,7 @@ fn empty_reads_and_writes_return_at_once() {
 }
 
 /// Three gigabytes of address space that are never touched: `/dev/null` only counts them.
+/// Go: `TestTCPBig`.
 #[test]
 fn a_write_of_more_than_one_call_may_move_is_cut_and_completed() {
     const SIZE: usize = 3 << 30;

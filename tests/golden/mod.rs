@@ -1,34 +1,71 @@
 //! Recorded output of Go programs, and how to say the same in Rust.
 //!
 //! The `.txt` files are what Go 1.27.3 printed on Linux. A test prints its own lines in the same
-//! vocabulary and compares line by line; lines that have no counterpart are named, with the reason.
+//! vocabulary and compares line by line; what differs on purpose stands in `differences.rs`.
 
-#[allow(dead_code, reason = "not every test has differences")]
-pub mod intended;
+#[allow(dead_code, reason = "one test reads all of it")]
+pub mod differences;
 
+use differences::{CHANGED, LINES, PARTS};
 use gopark::net::{AddrError, Cause, DnsError, Errno, NetError, OpError, ParseError, SyscallError};
 use gopark::net::{Timeout, UnknownNetworkError};
-use std::{error::Error, io};
+use std::{error::Error, fs, io, path::Path};
 
-/// Compares `ours` with the lines of `recorded` that do not begin with one of `without_counterpart`
-/// (beginning, reason).
-pub fn compare(recorded: &str, ours: &[String], without_counterpart: &[(&str, &str)]) {
+/// Compares `ours` with what Go's `program` printed, but for intended differences and parts that have
+/// tests of their own.
+#[allow(dead_code, reason = "some compare parts")]
+pub fn compare(program: &str, ours: &[String]) {
+    compare_lines(program, None, ours);
+}
+
+/// Compares `ours` with a part of what Go's `program` printed.
+#[allow(dead_code, reason = "most compare everything")]
+pub fn compare_part(program: &str, part: &str, ours: &[String]) {
+    compare_lines(program, Some(part), ours);
+}
+
+fn compare_lines(program: &str, part: Option<&str>, ours: &[String]) {
+    let recorded = recording(program);
     let mut ours = ours.iter();
-    let mut used = vec![false; without_counterpart.len()];
+    let mut before = "";
     for line in recorded.lines() {
-        if let Some(i) = without_counterpart
-            .iter()
-            .position(|(start, _)| line.starts_with(start))
-        {
-            used[i] = true;
-            continue;
+        if !is_intended(program, line) && part_of(program, line) == part {
+            let expected = changed(program, before, line).unwrap_or(line);
+            assert_eq!(ours.next().map(String::as_str), Some(expected), "{program}");
         }
-        assert_eq!(ours.next().map(String::as_str), Some(line));
+        before = line;
     }
-    assert_eq!(ours.next(), None, "a line that Go does not print");
-    for ((start, _), used) in without_counterpart.iter().zip(used) {
-        assert!(used, "no recorded line begins with {start:?}");
-    }
+    assert_eq!(
+        ours.next(),
+        None,
+        "{program}: a line that Go does not print"
+    );
+}
+
+/// What Go's `program` printed.
+pub fn recording(program: &str) -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{program}.txt"));
+    fs::read_to_string(&file).unwrap_or_else(|err| panic!("{}: {err}", file.display()))
+}
+
+/// Whether a line of `program` has no counterpart here, on purpose.
+pub fn is_intended(program: &str, line: &str) -> bool {
+    let mut of_it = LINES.iter().filter(|(of, ..)| *of == program);
+    of_it.any(|(_, start, _)| line.starts_with(start))
+}
+
+/// The part of `program` that a line belongs to, if not to the rest.
+pub fn part_of(program: &str, line: &str) -> Option<&'static str> {
+    let mut of_it = PARTS.iter().filter(|(of, ..)| *of == program);
+    let (_, part, _) = of_it.find(|(.., start)| line.starts_with(start))?;
+    Some(part)
+}
+
+/// What stands here in the place of a line of Go's.
+fn changed(program: &str, before: &str, line: &str) -> Option<&'static str> {
+    let mut of_it = CHANGED.iter().filter(|change| change.program == program);
+    let change = of_it.find(|change| change.after == before && change.go == line)?;
+    Some(change.gopark)
 }
 
 /// Text, `Timeout()`, `Temporary()`, what the error is, and its chain.

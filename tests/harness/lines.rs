@@ -104,9 +104,14 @@ impl Lines {
         format!("n={n} err={}", self.error(result))
     }
 
-    /// Compares what was printed with the recording.
-    pub fn compare(&self, recorded: &str, without_counterpart: &[(&str, &str)]) {
-        golden::compare(recorded, &self.lines, without_counterpart);
+    /// Compares what was printed with what Go's `program` printed.
+    pub fn compare(&self, program: &str) {
+        golden::compare(program, &self.lines);
+    }
+
+    /// Compares what was printed with a part of what Go's `program` printed.
+    pub fn compare_part(&self, program: &str, part: &str) {
+        golden::compare_part(program, part, &self.lines);
     }
 }
 

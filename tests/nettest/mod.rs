@@ -50,6 +50,7 @@ pub fn all(make: impl Fn() -> Pair) {
 }
 
 /// A megabyte goes there and back unharmed, and its end is seen.
+/// Go: `BasicIO`.
 fn basic_io(a: &dyn Conn, b: &dyn Conn) {
     let want: Vec<u8> = (0..1u32 << 20)
         .map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8)
@@ -73,6 +74,7 @@ fn basic_io(a: &dyn Conn, b: &dyn Conn) {
 }
 
 /// Two ends take turns with one counter.
+/// Go: `PingPong`.
 fn ping_pong(a: &dyn Conn, b: &dyn Conn) {
     let play = |mut conn: &dyn Conn| {
         let mut buf = [0; 8];
@@ -100,6 +102,7 @@ fn ping_pong(a: &dyn Conn, b: &dyn Conn) {
 }
 
 /// Readers whose deadlines come all the time see time-outs and nothing worse.
+/// Go: `RacyRead`.
 fn racy_read(a: &dyn Conn, b: &dyn Conn) {
     scope(|s| {
         s.spawn(|| while b.write(&[7; 1024]).is_ok() {});
@@ -122,6 +125,7 @@ fn racy_read(a: &dyn Conn, b: &dyn Conn) {
 }
 
 /// Writers whose deadlines come all the time see time-outs and nothing worse.
+/// Go: `RacyWrite`.
 fn racy_write(a: &dyn Conn, b: &dyn Conn) {
     scope(|s| {
         s.spawn(|| while matches!(b.read(&mut [0; 1024]), Ok(n) if n > 0) {});
@@ -144,6 +148,7 @@ fn racy_write(a: &dyn Conn, b: &dyn Conn) {
 }
 
 /// A read deadline that is over ends reads and leaves writes alone.
+/// Go: `ReadTimeout`.
 fn read_timeout(a: &dyn Conn, b: &dyn Conn) {
     scope(|s| {
         s.spawn(|| while matches!(b.read(&mut [0; 1024]), Ok(n) if n > 0) {});
@@ -155,6 +160,7 @@ fn read_timeout(a: &dyn Conn, b: &dyn Conn) {
 }
 
 /// A write deadline that is over ends writes and leaves reads alone.
+/// Go: `WriteTimeout`.
 fn write_timeout(a: &dyn Conn, b: &dyn Conn) {
     scope(|s| {
         s.spawn(|| while b.write(&[7; 1024]).is_ok() {});
@@ -166,6 +172,7 @@ fn write_timeout(a: &dyn Conn, b: &dyn Conn) {
 }
 
 /// Deadlines that are over end everything, and cleared nothing.
+/// Go: `PastTimeout`.
 fn past_timeout(a: &dyn Conn, b: &dyn Conn) {
     scope(|s| {
         s.spawn(|| echo(b));
@@ -179,6 +186,7 @@ fn past_timeout(a: &dyn Conn, b: &dyn Conn) {
 }
 
 /// Deadlines in the past reach what waits already.
+/// Go: `PresentTimeout`.
 fn present_timeout(a: &dyn Conn, _b: &dyn Conn) {
     let set = AtomicBool::new(false);
     scope(|s| {
@@ -200,6 +208,7 @@ fn present_timeout(a: &dyn Conn, _b: &dyn Conn) {
 }
 
 /// Deadlines to come end what waits when they come, and the connection is good afterwards.
+/// Go: `FutureTimeout`.
 fn future_timeout(a: &dyn Conn, b: &dyn Conn) {
     a.set_deadline(after(100)).unwrap();
     scope(|s| {
@@ -215,6 +224,7 @@ fn future_timeout(a: &dyn Conn, b: &dyn Conn) {
 }
 
 /// Closing ends what waits, whatever the deadline.
+/// Go: `CloseTimeout`.
 fn close_timeout(a: &dyn Conn, _b: &dyn Conn) {
     a.set_deadline(after(3_600_000)).unwrap();
     scope(|s| {
@@ -234,6 +244,7 @@ fn close_timeout(a: &dyn Conn, _b: &dyn Conn) {
 }
 
 /// All methods at the same time.
+/// Go: `ConcurrentMethods`.
 fn concurrent_methods(a: &dyn Conn, b: &dyn Conn) {
     scope(|s| {
         s.spawn(|| echo(b));

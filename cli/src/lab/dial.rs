@@ -18,7 +18,7 @@ pub static LABS: [Lab; 6] = [
         about: "dialing a port on which nobody listens",
         lesson: [
             "The kernel of the other side answers with a reset, so the error comes at once.",
-            "It names what was dialed, as it was written, and the system call that failed.",
+            "It names the address that was dialed, and the system call that failed.",
         ],
         run: refused,
     },

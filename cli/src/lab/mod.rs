@@ -11,6 +11,7 @@ mod dial;
 mod kernel;
 mod leave;
 mod options;
+mod plain;
 mod read;
 mod report;
 mod scene;

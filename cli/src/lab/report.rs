@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::Lab;
 use super::describe::Told;
+use super::plain;
 use crate::failure::Failure;
 use crate::output;
 
@@ -198,8 +199,8 @@ impl Report {
         let seconds = at.as_secs_f64();
         match kind {
             Kind::Lesson => format!("  => {}\n\n", text.replace('\n', "\n     ")),
-            Kind::Result => format!("  {seconds:7.3} s    {text}{remarks}\n"),
-            _ => format!("  {seconds:7.3} s  - {text}\n"),
+            Kind::Result => format!("  {seconds:7.3} s    {}{remarks}\n", plain::words(text)),
+            _ => format!("  {seconds:7.3} s  - {}\n", plain::words(text)),
         }
     }
 
