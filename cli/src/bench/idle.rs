@@ -47,6 +47,11 @@ impl Idle {
     }
 }
 
+/// How long one server takes, about.
+pub fn length(conns: usize) -> Duration {
+    Duration::from_secs(1) + Duration::from_micros(150) * conns as u32
+}
+
 /// Measures all of them. `stop` ends it early.
 pub fn run(
     workload: &Workload,
@@ -78,7 +83,7 @@ pub fn run(
 fn contenders(lineup: &Lineup, places: &Places, workload: &Workload) -> Vec<Contender> {
     let others = lineup.present.iter().copied();
     let suits =
-        |it: &Contender| it.name != FLOOR_AGAIN.name && it.suits(workload.service, places.workers);
+        |it: &Contender| it.name != FLOOR_AGAIN.name && it.suits(workload, places.workers);
     std::iter::once(FLOOR).chain(others.filter(suits)).collect()
 }
 
@@ -96,6 +101,7 @@ fn one(
         workers: places.workers,
         buffer: workload.buffer(size),
         deadline: None,
+        upstream: None,
     };
     let server = lineup.start(contender, launch)?;
     let pid = server.process.pid();
@@ -104,6 +110,7 @@ fn one(
     let task = Task {
         plan: workload.plan(server.addr, conns, size),
         server: pid,
+        helper: None,
         threads: 1,
     };
     let mut generator = Remote::start(&task, &places.generator)?;

@@ -48,7 +48,7 @@ pub fn verdict(outcome: &Outcome, noise: f64) -> Verdict {
 }
 
 /// The columns of the table.
-pub const HEADS: [&str; 13] = [
+pub const HEADS: [&str; 14] = [
     "server",
     "CPU us",
     "ratio",
@@ -57,6 +57,7 @@ pub const HEADS: [&str; 13] = [
     "req/s",
     "p50",
     "p99",
+    "p99 ratio",
     "p99.9",
     "calls",
     "RSS/conn",
@@ -92,7 +93,7 @@ pub fn title(table: &Measurement) -> String {
         "connections"
     };
     let size = match super::workload::find(&table.workload) {
-        Some(workload) if workload.service == super::workload::Service::Echo => {
+        Some(workload) if workload.service != super::workload::Service::Http => {
             format!(", {} bytes", grouped(table.size as u64))
         }
         _ => String::new(),
@@ -148,6 +149,10 @@ fn row(outcome: &Outcome, conns: usize, noise: f64) -> Vec<String> {
         grouped(outcome.requests_per_second.round() as u64),
         time(outcome.p50_ns as u64),
         time(outcome.p99_ns as u64),
+        match outcome.p99_ratio {
+            Some(ratio) => format!("{ratio:.2}"),
+            None => "-".into(),
+        },
         time(outcome.p999_ns as u64),
         calls,
         memory,
@@ -217,9 +222,15 @@ fn against(own: &Outcome, other: &Outcome, noise: f64) -> Option<String> {
     }
     let share = own.median / ratio.median;
     let doubt = noise.max(own.notch()).max(ratio.notch());
+    // Against itself in another way there is nothing to win.
+    let (more_word, less_word) = if other.name.starts_with("gopark") {
+        ("more", "less")
+    } else {
+        ("LOSES", "wins")
+    };
     let word = match share - 1.0 {
-        more if more > doubt => "LOSES",
-        more if more < -doubt => "wins",
+        more if more > doubt => more_word,
+        more if more < -doubt => less_word,
         _ => "even",
     };
     Some(format!(
@@ -242,6 +253,7 @@ mod tests {
                 count: 12,
             }),
             rate_ratio: None,
+            p99_ratio: None,
             cpu_per_request_us: 5.0,
             requests_per_second: 1e5,
             p50_ns: 1e5,

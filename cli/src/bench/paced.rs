@@ -1,4 +1,5 @@
-//! Light requests beside heavy ones: how long do the light ones wait?
+//! Requests that come at their own pace: how long do they wait, beside others that are heavy, or
+//! beside tasks of the server that never rest?
 //!
 //! All servers are up; in each round each is loaded once, in a drawn order. The connections are
 //! opened anew each time, light and heavy ones in an order that is the same for all servers of a
@@ -22,16 +23,40 @@ use crate::load::tally::Percentiles;
 use crate::output;
 use crate::units::time;
 
+/// Who sends how much. A heavy request computes for a millisecond.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Mix {
+    /// Connections that ask for nothing but an answer.
+    pub light: usize,
+    /// Connections whose requests are heavy.
+    pub heavy: usize,
+}
+
+/// One table.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct PacedTable {
+    /// The workload's name.
+    pub workload: String,
+    /// What it is.
+    pub about: String,
+    /// Who sends how much.
+    pub mix: Mix,
+    /// Who ran where.
+    pub places: String,
+    /// The servers.
+    pub servers: Vec<Paced>,
+}
+
 /// One server's rounds.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct Uneven {
+pub struct Paced {
     /// The server.
     pub name: String,
     /// Each round.
     pub rounds: Vec<Pair>,
 }
 
-impl Uneven {
+impl Paced {
     /// p50, p90 and p99 of the light requests, medians over the rounds, in nanoseconds.
     pub fn light(&self) -> [f64; 3] {
         LIGHT.map(|(_, of)| median(self.rounds.iter().map(|pair| of(pair) as f64)))
@@ -39,28 +64,34 @@ impl Uneven {
 }
 
 /// What a round is asked about: its name, and where it is.
-type Figure = (&'static str, fn(&Pair) -> u64);
+pub type Figure = (&'static str, fn(&Pair) -> u64);
 
 /// The figures of the light requests.
-const LIGHT: [Figure; 3] = [
+pub const LIGHT: [Figure; 3] = [
     ("p50", |pair| pair.light.p50),
     ("p90", |pair| pair.light.p90),
     ("p99", |pair| pair.light.p99),
 ];
 
 /// Who is held against whom.
-const DUELS: [(&str, &str); 6] = [
+const DUELS: [(&str, &str); 7] = [
     ("gopark", "tokio-mt"),
     ("gopark", "may"),
     ("gopark", "go"),
+    ("gopark", "smol"),
     ("gopark", "floor"),
     ("gopark-blocking", "tokio-mt-blocking"),
     ("gopark-blocking", "gopark"),
 ];
 
-/// Length of a round for one server.
+/// Length of a round for one server: at this pace a request comes only now and then.
 pub fn window(slice: Duration) -> Duration {
-    slice.max(Duration::from_secs(1))
+    (slice * 5).clamp(Duration::from_millis(300), Duration::from_secs(1))
+}
+
+/// How long one server takes in one round, about.
+pub fn length(slice: Duration) -> Duration {
+    window(slice).mul_f64(1.25) + Duration::from_millis(30)
 }
 
 /// Measures. `stop` ends it early, with the rounds so far.
@@ -70,6 +101,7 @@ pub fn window(slice: Duration) -> Duration {
 )]
 pub fn run(
     workload: &Workload,
+    mix: Mix,
     rounds: usize,
     window: Duration,
     lineup: &Lineup,
@@ -77,14 +109,14 @@ pub fn run(
     seed: u64,
     stop: &AtomicBool,
     progress: &mut Progress,
-) -> Result<Vec<Uneven>, Failure> {
+) -> Result<Vec<Paced>, Failure> {
     let mut servers = Vec::new();
     for contender in contenders(lineup, places, workload) {
         servers.push(start(&contender, lineup, places, workload)?);
     }
-    let mut found: Vec<Uneven> = servers
+    let mut found: Vec<Paced> = servers
         .iter()
-        .map(|(server, _)| Uneven {
+        .map(|(server, _)| Paced {
             name: server.contender.name.to_string(),
             rounds: Vec::new(),
         })
@@ -96,16 +128,20 @@ pub fn run(
             if stop.load(Ordering::Relaxed) {
                 return Ok(found);
             }
-            progress.show(|| format!("uneven, round {round}/{rounds}: {}", found[index].name));
-            let pair = servers[index].1.uneven(drawn, window)?;
+            progress.show(|| {
+                let (workload, server) = (workload.name, &found[index].name);
+                format!("{workload}, round {round}/{rounds}: {server}")
+            });
+            let pair = servers[index].1.paced(mix, drawn, window)?;
             found[index].rounds.push(pair);
         }
     }
     Ok(found)
 }
 
-fn contenders(lineup: &Lineup, places: &Places, workload: &Workload) -> Vec<Contender> {
-    let suits = |it: &Contender| it.suits(workload.service, places.workers);
+/// Those who take part.
+pub fn contenders(lineup: &Lineup, places: &Places, workload: &Workload) -> Vec<Contender> {
+    let suits = |it: &Contender| it.suits(workload, places.workers);
     let others = lineup.present.iter().copied().filter(suits);
     std::iter::once(FLOOR).chain(others).collect()
 }
@@ -122,11 +158,13 @@ fn start(
         workers: places.workers,
         buffer: 4096,
         deadline: None,
+        upstream: None,
     };
     let server = lineup.start(contender, launch)?;
     let task = Task {
         plan: workload.plan(server.addr, 0, 64),
         server: server.process.pid(),
+        helper: None,
         threads: 0,
     };
     let generator = Remote::start(&task, &places.generator)?;
@@ -147,14 +185,18 @@ pub const HEADS: [&str; 9] = [
 ];
 
 /// The rows of the table, without the heads: medians over the rounds.
-pub fn rows(found: &[Uneven]) -> Vec<Vec<String>> {
-    let row = |it: &Uneven| {
+pub fn rows(found: &[Paced]) -> Vec<Vec<String>> {
+    let row = |it: &Paced| {
         let over = |of: &dyn Fn(&Pair) -> u64| {
             time(median(it.rounds.iter().map(|pair| of(pair) as f64)) as u64)
         };
         let (light, heavy) = (|pair: &Pair| pair.light, |pair: &Pair| pair.heavy);
         let at = |class: fn(&Pair) -> Percentiles, of: fn(Percentiles) -> u64| {
             over(&move |pair: &Pair| of(class(pair)))
+        };
+        let none = it.rounds.iter().all(|pair| pair.heavy.max == 0);
+        let heavy_at = |of: fn(Percentiles) -> u64| {
+            if none { "-".into() } else { at(heavy, of) }
         };
         let errors: u64 = it.rounds.iter().map(|pair| pair.errors).sum();
         vec![
@@ -163,9 +205,9 @@ pub fn rows(found: &[Uneven]) -> Vec<Vec<String>> {
             at(light, |it| it.p90),
             at(light, |it| it.p99),
             at(light, |it| it.p999),
-            at(heavy, |it| it.p50),
-            at(heavy, |it| it.p90),
-            at(heavy, |it| it.p99),
+            heavy_at(|it| it.p50),
+            heavy_at(|it| it.p90),
+            heavy_at(|it| it.p99),
             errors.to_string(),
         ]
     };
@@ -173,7 +215,7 @@ pub fn rows(found: &[Uneven]) -> Vec<Vec<String>> {
 }
 
 /// Who waits longer, round by round.
-pub fn notes(found: &[Uneven]) -> Vec<String> {
+pub fn notes(found: &[Paced]) -> Vec<String> {
     let mut notes = Vec::new();
     for (own, other) in DUELS {
         let named = |name: &str| found.iter().find(|it| it.name == name);
@@ -195,7 +237,7 @@ pub fn notes(found: &[Uneven]) -> Vec<String> {
 }
 
 /// The ratio of the two in the same rounds.
-fn ratio(own: &Uneven, other: &Uneven, of: fn(&Pair) -> u64) -> Option<Spread> {
+pub fn ratio(own: &Paced, other: &Paced, of: fn(&Pair) -> u64) -> Option<Spread> {
     let pairs = own.rounds.iter().zip(&other.rounds);
     let ratios: Vec<f64> = pairs
         .map(|(own, other)| of(own) as f64 / of(other).max(1) as f64)
@@ -213,12 +255,17 @@ fn verdict(ratio: Spread) -> String {
     format!("{:.2} {word}", ratio.median)
 }
 
+/// What the table is about, in one line.
+pub fn title(table: &PacedTable) -> String {
+    format!("{} ({})", table.workload, table.about)
+}
+
 /// The table as text.
-pub fn text(workload: &Workload, found: &[Uneven]) -> String {
+pub fn text(table: &PacedTable) -> String {
     let mut all = vec![HEADS.map(String::from).to_vec()];
-    all.extend(rows(found));
-    let mut text = format!("\nuneven ({})\n{}", workload.about, output::table(&all));
-    for note in notes(found) {
+    all.extend(rows(&table.servers));
+    let mut text = format!("\n{}\n{}", title(table), output::table(&all));
+    for note in notes(&table.servers) {
         text += &format!("  {note}\n");
     }
     text
@@ -230,7 +277,7 @@ mod tests {
 
     #[test]
     fn the_one_that_waits_longer_in_the_same_rounds_loses() {
-        let server = |name: &str, times: [u64; 6]| Uneven {
+        let server = |name: &str, times: [u64; 6]| Paced {
             name: name.into(),
             rounds: times
                 .map(|p50| Pair {

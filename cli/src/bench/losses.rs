@@ -1,0 +1,97 @@
+//! Where gopark is behind, in one list, so that nobody has to look for it.
+
+use super::goals::{self, is_peer};
+use super::results::{Measurement, Run};
+use super::run::Outcome;
+use super::stats::Spread;
+use super::table::{self, Verdict};
+use super::{idle, paced};
+use crate::load::report::SATURATED;
+use crate::units::grouped;
+
+/// Requests per second, and the slowest latencies, differ by more than this before they count.
+const NOTABLE: f64 = 0.10;
+
+/// A sentence for each.
+pub fn list(run: &Run) -> Vec<String> {
+    let mut losses: Vec<String> = run.tables.iter().flat_map(of_table).collect();
+    for found in &run.idle {
+        let conns = found.first().map_or(0, |it| it.conns);
+        for row in idle::rows(found) {
+            if let (Some(name), Some(words)) = (row.first(), row.last())
+                && words.contains("LOSES")
+            {
+                let conns = grouped(conns as u64);
+                losses.push(format!("idle, {conns} connections, {name}: {words}"));
+            }
+        }
+    }
+    for it in &run.paced {
+        let notes = paced::notes(&it.servers);
+        let lost = notes.iter().filter(|note| note.contains("LOSES"));
+        losses.extend(lost.map(|note| format!("{}: {note}", it.workload)));
+    }
+    let missed = goals::reached(run).into_iter().filter_map(|it| {
+        (it.verdict == goals::Verdict::Missed).then(|| {
+            let (most, figure) = (it.most, it.figure);
+            format!("goal MISSED: {}: {figure} instead of {most}", it.what)
+        })
+    });
+    losses.extend(missed);
+    losses
+}
+
+fn of_table(it: &Measurement) -> Vec<String> {
+    let noise = table::noise(&it.servers);
+    let Some(own) = it.servers.iter().find(|server| server.name == "gopark") else {
+        return Vec::new();
+    };
+    let mut losses = Vec::new();
+    let name = format!("{}, {} connections", it.workload, grouped(it.conns as u64));
+    if table::verdict(own, noise) == Verdict::More
+        && let Some(ratio) = own.cpu_ratio
+    {
+        let more = percent(ratio.median);
+        losses.push(format!("{name}: {more} more CPU per request than the floor"));
+    }
+    let enough = |of: &Outcome| of.cpu_ratio.filter(Spread::is_enough);
+    for other in it.servers.iter().filter(|it| is_peer(&it.name)) {
+        let (Some(ours), Some(theirs)) = (enough(own), enough(other)) else {
+            continue;
+        };
+        let share = ours.median / theirs.median;
+        if noise.is_finite() && share > 1.0 + noise.max(ours.notch()).max(theirs.notch()) {
+            let more = percent(share);
+            losses.push(format!("{name}: {more} more CPU per request than {}", other.name));
+        }
+        let full = |of: &Outcome| of.generator_utilisation >= SATURATED;
+        let rate = other.requests_per_second / own.requests_per_second.max(1e-9);
+        // Where the generator was the limit of ours, more would not have shown.
+        if rate > 1.0 + NOTABLE && !full(own) {
+            let more = percent(rate);
+            losses.push(format!("{name}: {} answers {more} more requests", other.name));
+        }
+        let tail = own.p99_ns / other.p99_ns.max(1.0);
+        if tail > 1.0 + NOTABLE {
+            losses.push(format!(
+                "{name}: p99 {tail:.2} times that of {}",
+                other.name
+            ));
+        }
+    }
+    losses
+}
+
+fn percent(ratio: f64) -> String {
+    format!("{:.0} %", (ratio - 1.0) * 100.0)
+}
+
+/// The list as text.
+pub fn text(run: &Run) -> String {
+    let losses = list(run);
+    if losses.is_empty() {
+        return "\nlosses: none beyond the noise of this run\n".into();
+    }
+    let lines: String = losses.iter().map(|loss| format!("  {loss}\n")).collect();
+    format!("\nlosses\n{lines}")
+}
