@@ -64,12 +64,7 @@ const fn contender(name: &'static str, about: &'static str, program: Program) ->
 }
 
 /// The same server in another way.
-const fn variant(
-    of: Contender,
-    name: &'static str,
-    about: &'static str,
-    way: Way,
-) -> Contender {
+const fn variant(of: Contender, name: &'static str, about: &'static str, way: Way) -> Contender {
     Contender {
         name,
         about,

@@ -143,7 +143,11 @@ pub fn command() -> Result<(), Failure> {
         for index in 0..task.threads {
             let share = task.plan.share(index, task.threads);
             let (live, stop) = (&live, &stop);
-            let clocks = if index == 0 { clocks } else { Clocks::default() };
+            let clocks = if index == 0 {
+                clocks
+            } else {
+                Clocks::default()
+            };
             let (order, orders) = mpsc::channel::<Order>();
             let (answers, answer) = mpsc::channel();
             scope.spawn(move || work(&share, clocks, live, stop, &orders, &answers));
@@ -189,7 +193,7 @@ fn work(
     answers: &mpsc::Sender<Answer<Stretch>>,
 ) {
     let say =
-        |answer: std::io::Result<Stretch>| answers.send(answer.map_err(|it| reason(&it))).is_ok();
+        |answer: std::io::Result<Stretch>| answers.send(answer.map_err(|it| why(&it))).is_ok();
     let mut engine = match Engine::open(plan, live, stop) {
         Ok(engine) => engine,
         // Who asked is told, or has gone away; either way there is nothing left to do.
@@ -231,13 +235,20 @@ fn measured(stretches: &[Stretch]) -> Measured {
 }
 
 fn run_paced(server: SocketAddr, mix: Mix, seed: u64, window: Duration) -> Answer<Pair> {
-    let tallies = paced::run(server, &classes(mix), seed, window).map_err(|error| reason(&error))?;
+    let tallies = paced::run(server, &classes(mix), seed, window).map_err(|error| why(&error))?;
     Ok(Pair {
         light: tallies[0].percentiles(),
         heavy: tallies[1].percentiles(),
         requests: tallies.iter().map(|tally| tally.requests).sum(),
         errors: tallies.iter().map(Tally::errors).sum(),
     })
+}
+
+fn why(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::TimedOut => "no answer within five seconds".into(),
+        _ => reason(error),
+    }
 }
 
 fn parse<T: DeserializeOwned>(line: &str) -> Result<T, Failure> {
@@ -311,6 +322,6 @@ impl Remote {
         self.answers.read_line(&mut line).map_err(lost)?;
         let answer: Answer<T> = serde_json::from_str(&line)
             .map_err(|_| Failure::new("the load generator has gone away"))?;
-        answer.map_err(|why| Failure::new(format!("the load generator failed: {why}")))
+        answer.map_err(|why| Failure::new(why))
     }
 }

@@ -115,7 +115,9 @@ fn of_table(it: &Measurement, all: &mut Vec<Reached>) {
         let (base, enough) = other.map_or((1.0, true), |it| (it.median, it.is_enough()));
         Some(Figure {
             value: own.median / base,
-            doubt: noise.max(own.notch()).max(other.map_or(0.0, |it| it.notch())),
+            doubt: noise
+                .max(own.notch())
+                .max(other.map_or(0.0, |it| it.notch())),
             enough: own.is_enough() && enough && noise.is_finite(),
         })
     };
@@ -175,17 +177,11 @@ fn of_table(it: &Measurement, all: &mut Vec<Reached>) {
 }
 
 /// The peer that needs least CPU, and the one that answers most, against gopark.
-fn best_peer(
-    it: &Measurement,
-    own: &Outcome,
-    uring: bool,
-    noise: f64,
-    name: &str,
-) -> Vec<Reached> {
+fn best_peer(it: &Measurement, own: &Outcome, uring: bool, noise: f64, name: &str) -> Vec<Reached> {
     let peers = || {
-        it.servers.iter().filter(|other| {
-            is_peer(&other.name) && (uring || !other.name.ends_with("-uring"))
-        })
+        it.servers
+            .iter()
+            .filter(|other| is_peer(&other.name) && (uring || !other.name.ends_with("-uring")))
     };
     let two = |figure: f64| format!("{figure:.2}");
     let mut all = Vec::new();
@@ -205,8 +201,10 @@ fn best_peer(
         );
         all.push(figure.against(what, 1.0, two));
     }
-    let fastest =
-        peers().max_by(|one, other| one.requests_per_second.total_cmp(&other.requests_per_second));
+    let fastest = peers().max_by(|one, other| {
+        one.requests_per_second
+            .total_cmp(&other.requests_per_second)
+    });
     if let Some(peer) = fastest {
         let figure = Figure {
             value: peer.requests_per_second / own.requests_per_second.max(1e-9),

@@ -124,7 +124,7 @@ fn measurement(it: &Measurement) -> String {
         |nanos| time(nanos as u64),
     );
     out += &grid(&table::HEADS, &table::rows(it));
-    out + &list(&table::notes(&it.servers)) + "</section>\n"
+    out + &list(&table::all_notes(it)) + "</section>\n"
 }
 
 fn memory(found: &[idle::Idle]) -> String {
@@ -183,7 +183,7 @@ fn latency(table: &paced::PacedTable) -> String {
         |nanos| time(nanos as u64),
     );
     out += &grid(&paced::HEADS, &paced::rows(&table.servers));
-    out + &list(&paced::notes(&table.servers)) + "</section>\n"
+    out + &list(&paced::all_notes(table)) + "</section>\n"
 }
 
 /// Goals and losses, before everything else.

@@ -29,6 +29,8 @@ pub struct Idle {
     pub errors: u64,
     /// Connections.
     pub conns: usize,
+    /// Why it could not be measured.
+    pub failed: Option<String>,
 }
 
 impl Idle {
@@ -74,7 +76,15 @@ pub fn run(
                 contender.name
             )
         });
-        found.push(one(workload, conns, size, lineup, places, &contender)?);
+        let one = one(workload, conns, size, lineup, places, &contender);
+        found.push(one.unwrap_or_else(|why| Idle {
+            name: contender.name.into(),
+            empty: Memory::default(),
+            full: Memory::default(),
+            errors: conns as u64,
+            conns,
+            failed: Some(why.to_string()),
+        }));
     }
     Ok(found)
 }
@@ -82,8 +92,7 @@ pub fn run(
 /// The floor and the others; the noise of memory is not worth a second floor.
 fn contenders(lineup: &Lineup, places: &Places, workload: &Workload) -> Vec<Contender> {
     let others = lineup.present.iter().copied();
-    let suits =
-        |it: &Contender| it.name != FLOOR_AGAIN.name && it.suits(workload, places.workers);
+    let suits = |it: &Contender| it.name != FLOOR_AGAIN.name && it.suits(workload, places.workers);
     std::iter::once(FLOOR).chain(others.filter(suits)).collect()
 }
 
@@ -123,6 +132,7 @@ fn one(
         full,
         errors: served.errors.max(missing),
         conns,
+        failed: None,
     })
 }
 
@@ -154,12 +164,20 @@ pub const HEADS: [&str; 7] = [
 /// The rows of the table, without the heads.
 pub fn rows(found: &[Idle]) -> Vec<Vec<String>> {
     let sum = |it: &Idle| it.resident() + it.page_tables();
-    let own = found.iter().find(|it| it.name == "gopark").map(sum);
+    let own = found
+        .iter()
+        .find(|it| it.name == "gopark" && it.errors == 0)
+        .map(sum);
     let row = |it: &Idle| {
         let whole = |figure: f64| bytes(figure.max(0.0).round() as u64);
         let words = match own {
+            _ if it.failed.is_some() => it.failed.clone().unwrap_or_default(),
             _ if it.errors > 0 => format!("{} errors: worthless", it.errors),
             Some(_) if it.name == "gopark" => "-".into(),
+            // Against itself in another way there is nothing to win.
+            Some(own) if it.name.starts_with("gopark") => {
+                format!("{:.2} of gopark's", sum(it) / own.max(1.0))
+            }
             Some(own) if own > sum(it) * 1.01 => {
                 format!("gopark LOSES: {:.2} times as much", own / sum(it).max(1.0))
             }

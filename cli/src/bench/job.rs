@@ -116,6 +116,7 @@ impl Job {
         let (workload, conns, places) = (self.workload, self.conns, &self.places);
         Ok(match workload.kind {
             Kind::Slices => {
+                let (servers, failed) = table.run(lineup, run.seed, stop, progress)?;
                 let found = Measurement {
                     workload: workload.name.into(),
                     about: workload.about.into(),
@@ -124,7 +125,8 @@ impl Job {
                     places: places.text(),
                     workers: places.workers,
                     rounds,
-                    servers: table.run(lineup, run.seed, stop, progress)?,
+                    servers,
+                    failed,
                 };
                 let text = table::text(&found);
                 run.tables.push(found);
@@ -139,14 +141,16 @@ impl Job {
             }
             Kind::Paced(mix) => {
                 let window = paced::window(manner.slice);
+                let (servers, failed) = paced::run(
+                    workload, mix, rounds, window, lineup, places, run.seed, stop, progress,
+                )?;
                 let found = PacedTable {
                     workload: workload.name.into(),
                     about: workload.about.into(),
                     mix,
                     places: places.text(),
-                    servers: paced::run(
-                        workload, mix, rounds, window, lineup, places, run.seed, stop, progress,
-                    )?,
+                    servers,
+                    failed,
                 };
                 let text = paced::text(&found);
                 run.paced.push(found);

@@ -52,7 +52,9 @@ fn of_table(it: &Measurement) -> Vec<String> {
         && let Some(ratio) = own.cpu_ratio
     {
         let more = percent(ratio.median);
-        losses.push(format!("{name}: {more} more CPU per request than the floor"));
+        losses.push(format!(
+            "{name}: {more} more CPU per request than the floor"
+        ));
     }
     let enough = |of: &Outcome| of.cpu_ratio.filter(Spread::is_enough);
     for other in it.servers.iter().filter(|it| is_peer(&it.name)) {
@@ -62,14 +64,20 @@ fn of_table(it: &Measurement) -> Vec<String> {
         let share = ours.median / theirs.median;
         if noise.is_finite() && share > 1.0 + noise.max(ours.notch()).max(theirs.notch()) {
             let more = percent(share);
-            losses.push(format!("{name}: {more} more CPU per request than {}", other.name));
+            losses.push(format!(
+                "{name}: {more} more CPU per request than {}",
+                other.name
+            ));
         }
         let full = |of: &Outcome| of.generator_utilisation >= SATURATED;
         let rate = other.requests_per_second / own.requests_per_second.max(1e-9);
         // Where the generator was the limit of ours, more would not have shown.
         if rate > 1.0 + NOTABLE && !full(own) {
             let more = percent(rate);
-            losses.push(format!("{name}: {} answers {more} more requests", other.name));
+            losses.push(format!(
+                "{name}: {} answers {more} more requests",
+                other.name
+            ));
         }
         let tail = own.p99_ns / other.p99_ns.max(1.0);
         if tail > 1.0 + NOTABLE {

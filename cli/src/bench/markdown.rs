@@ -24,7 +24,7 @@ pub fn text(run: &Run) -> String {
         text += &format!("\n## {}\n\n", escape(&table::title(it)));
         text += &format!("{}.\n\n", sentence(&it.places));
         text += &grid(&table::HEADS, &table::rows(it));
-        text += &list(&table::notes(&it.servers));
+        text += &list(&table::all_notes(it));
     }
     for it in &run.idle {
         let conns = it.first().map_or(0, |one| one.conns);
@@ -36,7 +36,7 @@ pub fn text(run: &Run) -> String {
         text += &format!("\n## {}\n\n", escape(&paced::title(it)));
         text += &format!("Medians over the rounds. {}.\n\n", sentence(&it.places));
         text += &grid(&paced::HEADS, &paced::rows(&it.servers));
-        text += &list(&paced::notes(&it.servers));
+        text += &list(&paced::all_notes(it));
     }
     text
 }
@@ -108,7 +108,10 @@ fn grid(heads: &[&str], rows: &[Vec<String>]) -> String {
 
 /// Losses and wins stand out alike.
 fn emphasised(cell: &str) -> String {
-    if ["LOSES", "wins", "MISSED"].iter().any(|it| cell.contains(it)) {
+    if ["LOSES", "wins", "MISSED"]
+        .iter()
+        .any(|it| cell.contains(it))
+    {
         format!("**{cell}**")
     } else {
         cell.into()

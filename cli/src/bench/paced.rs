@@ -15,6 +15,7 @@ use super::contender::{Contender, FLOOR, Launch, Lineup, Running};
 use super::generator::{Pair, Remote, Task};
 use super::places::Places;
 use super::random::Random;
+use super::run::Failed;
 use super::stats::{Spread, median, spread};
 use super::workload::Workload;
 use crate::failure::Failure;
@@ -45,6 +46,8 @@ pub struct PacedTable {
     pub places: String,
     /// The servers.
     pub servers: Vec<Paced>,
+    /// Those that could not be measured, or never answered.
+    pub failed: Failed,
 }
 
 /// One server's rounds.
@@ -109,11 +112,15 @@ pub fn run(
     seed: u64,
     stop: &AtomicBool,
     progress: &mut Progress,
-) -> Result<Vec<Paced>, Failure> {
-    let mut servers = Vec::new();
+) -> Result<(Vec<Paced>, Failed), Failure> {
+    let (mut servers, mut failed) = (Vec::new(), Failed::new());
     for contender in contenders(lineup, places, workload) {
-        servers.push(start(&contender, lineup, places, workload)?);
+        match start(&contender, lineup, places, workload) {
+            Ok(server) => servers.push(server),
+            Err(why) => failed.push((contender.name.into(), why.to_string())),
+        }
     }
+    let mut gone = vec![false; servers.len()];
     let mut found: Vec<Paced> = servers
         .iter()
         .map(|(server, _)| Paced {
@@ -126,17 +133,27 @@ pub fn run(
         let drawn = random.next();
         for index in random.order(servers.len()) {
             if stop.load(Ordering::Relaxed) {
-                return Ok(found);
+                break;
+            }
+            if gone[index] {
+                continue;
             }
             progress.show(|| {
                 let (workload, server) = (workload.name, &found[index].name);
                 format!("{workload}, round {round}/{rounds}: {server}")
             });
-            let pair = servers[index].1.paced(mix, drawn, window)?;
-            found[index].rounds.push(pair);
+            match servers[index].1.paced(mix, drawn, window) {
+                Ok(pair) => found[index].rounds.push(pair),
+                Err(why) => {
+                    gone[index] = true;
+                    failed.push((found[index].name.clone(), why.to_string()));
+                }
+            }
         }
     }
-    Ok(found)
+    let mut gone = gone.into_iter();
+    found.retain(|_| !gone.next().unwrap_or(false));
+    Ok((found, failed))
 }
 
 /// Those who take part.
@@ -260,12 +277,22 @@ pub fn title(table: &PacedTable) -> String {
     format!("{} ({})", table.workload, table.about)
 }
 
+/// The notes, and who could not be measured.
+pub fn all_notes(table: &PacedTable) -> Vec<String> {
+    let failed = table.failed.iter();
+    let mut notes: Vec<String> = failed
+        .map(|(name, why)| format!("{name} could not be measured: {why}"))
+        .collect();
+    notes.extend(self::notes(&table.servers));
+    notes
+}
+
 /// The table as text.
 pub fn text(table: &PacedTable) -> String {
     let mut all = vec![HEADS.map(String::from).to_vec()];
     all.extend(rows(&table.servers));
     let mut text = format!("\n{}\n{}", title(table), output::table(&all));
-    for note in notes(&table.servers) {
+    for note in all_notes(table) {
         text += &format!("  {note}\n");
     }
     text

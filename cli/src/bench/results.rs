@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::idle::Idle;
 use super::paced::PacedTable;
-use super::run::Outcome;
+use super::run::{Failed, Outcome};
 use crate::failure::Failure;
 
 /// A run.
@@ -61,6 +61,8 @@ pub struct Measurement {
     pub rounds: usize,
     /// The floor first, then the others.
     pub servers: Vec<Outcome>,
+    /// Those that could not be measured.
+    pub failed: Failed,
 }
 
 impl Run {

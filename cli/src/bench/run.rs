@@ -66,6 +66,9 @@ pub struct Calls {
     pub method: Method,
 }
 
+/// Servers that could not be measured, and why.
+pub type Failed = Vec<(String, String)>;
+
 /// Everything about one server in one table.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Outcome {
@@ -137,15 +140,18 @@ impl Table<'_> {
         seed: u64,
         stop: &AtomicBool,
         progress: &mut Progress,
-    ) -> Result<Vec<Outcome>, Failure> {
+    ) -> Result<(Vec<Outcome>, Failed), Failure> {
         let upstream = self.upstream(lineup)?;
         let upstream = upstream.as_ref();
         let mut floor = self.start(lineup, &FLOOR, upstream)?;
-        let mut others = self
-            .contenders(lineup)
-            .iter()
-            .map(|contender| self.start(lineup, contender, upstream))
-            .collect::<Result<Vec<Pair>, Failure>>()?;
+        let (mut others, mut failed) = (Vec::new(), Failed::new());
+        for contender in self.contenders(lineup) {
+            match self.start(lineup, &contender, upstream) {
+                Ok(pair) => others.push(pair),
+                Err(why) => failed.push((contender.name.into(), why.to_string())),
+            }
+        }
+        let mut gone = vec![false; others.len()];
         let mut slices: Vec<Vec<Bracketed>> = vec![Vec::new(); others.len()];
         let mut floors: Vec<Measured> = Vec::new();
         let mut random = Random::new(seed);
@@ -155,6 +161,9 @@ impl Table<'_> {
                 if stop.load(Ordering::Relaxed) {
                     break;
                 }
+                if gone[index] {
+                    continue;
+                }
                 progress.show(|| {
                     let name = others[index].server.contender.name;
                     format!(
@@ -162,7 +171,15 @@ impl Table<'_> {
                         self.conns, self.rounds
                     )
                 });
-                let slice = self.load(&mut others[index])?;
+                let slice = match self.load(&mut others[index]) {
+                    Ok(slice) => slice,
+                    Err(why) => {
+                        gone[index] = true;
+                        let name = others[index].server.contender.name;
+                        failed.push((name.into(), why.to_string()));
+                        continue;
+                    }
+                };
                 let after = self.load(&mut floor)?;
                 floors.push(before.clone());
                 slices[index].push(Bracketed {
@@ -175,11 +192,14 @@ impl Table<'_> {
             floors.push(before);
         }
         let mut outcomes = vec![self.outcome(&mut floor, &floors, Vec::new(), stop)];
-        for (pair, slices) in others.iter_mut().zip(slices) {
+        for ((pair, slices), gone) in others.iter_mut().zip(slices).zip(gone) {
+            if gone {
+                continue;
+            }
             let own: Vec<Measured> = slices.iter().map(|slice| slice.slice.clone()).collect();
             outcomes.push(self.outcome(pair, &own, slices, stop));
         }
-        Ok(outcomes)
+        Ok((outcomes, failed))
     }
 
     /// The server that the servers ask, if they do. It runs beside the generator.

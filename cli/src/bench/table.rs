@@ -78,10 +78,20 @@ pub fn text(table: &Measurement) -> String {
     all.extend(rows(table));
     let mut text = format!("\n{}\n", title(table));
     text += &output::table(&all);
-    for note in notes(&table.servers) {
+    for note in all_notes(table) {
         text += &format!("  {note}\n");
     }
     text
+}
+
+/// The notes, and who could not be measured.
+pub fn all_notes(table: &Measurement) -> Vec<String> {
+    let failed = table.failed.iter();
+    let mut notes: Vec<String> = failed
+        .map(|(name, why)| format!("{name} could not be measured: {why}"))
+        .collect();
+    notes.extend(self::notes(&table.servers));
+    notes
 }
 
 /// What the table is about, in one line.

@@ -186,12 +186,7 @@ impl<'a> Engine<'a> {
 
     /// Loads the server for `window`, after `lead` of the same load that is not counted. Ends with
     /// every answer received or given up, so that the server is left in peace.
-    pub fn run(
-        &mut self,
-        lead: Duration,
-        window: Duration,
-        clocks: Clocks,
-    ) -> io::Result<Stretch> {
+    pub fn run(&mut self, lead: Duration, window: Duration, clocks: Clocks) -> io::Result<Stretch> {
         self.sending = true;
         let begun = Instant::now();
         for place in 0..self.places.len() {

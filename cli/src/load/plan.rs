@@ -83,7 +83,9 @@ impl Plan {
         match &self.protocol {
             _ if self.stalls.is_some() => Work::request(0),
             // Neighbouring bytes differ, so that a lost or repeated one shows.
-            Protocol::Echo { size } | Protocol::Datagram { size } => (0..*size).map(|at| b'a' + (at % 23) as u8).collect(),
+            Protocol::Echo { size } | Protocol::Datagram { size } => {
+                (0..*size).map(|at| b'a' + (at % 23) as u8).collect()
+            }
             Protocol::Http { path } => {
                 // The server closes first, so that it, not we, keeps the spent port numbers.
                 let close = match self.requests_per_conn {
@@ -140,7 +142,10 @@ mod tests {
         };
         let gaps = (0..1_000).map(|at| stalls.gap((f64::from(at) + 0.5) / 1_000.0));
         let mean = gaps.sum::<Duration>() / 1_000;
-        assert!(mean.abs_diff(Duration::from_millis(100)) < Duration::from_millis(1), "{mean:?}");
+        assert!(
+            mean.abs_diff(Duration::from_millis(100)) < Duration::from_millis(1),
+            "{mean:?}"
+        );
     }
 
     #[test]

@@ -21,9 +21,9 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use self::tokio::Flavour;
 #[cfg(feature = "peers")]
 use self::monoio::Driver;
+use self::tokio::Flavour;
 use crate::args::{PeerArgs, PeerKind, ServiceKind};
 use crate::failure::Failure;
 use crate::serve::http::Limits;

@@ -16,10 +16,7 @@ use crate::serve::rules::{CROWD, CROWD_WORK};
 use crate::serve::session::{Next, Session, compute};
 
 /// Serves until the process ends.
-pub fn serve<S: Session>(
-    setup: Setup,
-    session: impl Fn() -> S + Send + 'static,
-) -> io::Result<()> {
+pub fn serve<S: Session>(setup: Setup, session: impl Fn() -> S + Send + 'static) -> io::Result<()> {
     accepting(setup, move |stream| {
         let session = session();
         may::go!(move || {
@@ -36,7 +33,11 @@ fn accepting(setup: Setup, start: impl Fn(TcpStream) + Send + 'static) -> io::Re
     // The same queue as everybody's; bind makes a shorter one.
     SockRef::from(listener.inner()).listen(i32::MAX)?;
     announce::listening(listener.local_addr()?, "may").map_err(io::Error::other)?;
-    for _ in 0..if setup.crowd { CROWD * setup.workers } else { 0 } {
+    for _ in 0..if setup.crowd {
+        CROWD * setup.workers
+    } else {
+        0
+    } {
         may::go!(|| loop {
             compute(CROWD_WORK);
             may::coroutine::yield_now();

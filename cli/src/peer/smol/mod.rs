@@ -41,7 +41,11 @@ where
     let listener = Async::<TcpListener>::new(listen(setup.addr, false)?)?;
     announce::listening(listener.get_ref().local_addr()?, "smol").map_err(io::Error::other)?;
     let executor = Arc::new(Executor::new());
-    for _ in 0..if setup.crowd { CROWD * setup.workers } else { 0 } {
+    for _ in 0..if setup.crowd {
+        CROWD * setup.workers
+    } else {
+        0
+    } {
         let forever = async {
             loop {
                 compute(CROWD_WORK);

@@ -12,7 +12,9 @@ use crate::serve::rules::{FRAME, SHARERS};
 
 /// Serves until the process ends.
 pub fn serve(setup: Setup) -> io::Result<()> {
-    super::accepting(setup, |stream, executor| share(stream, Arc::clone(executor)))
+    super::accepting(setup, |stream, executor| {
+        share(stream, Arc::clone(executor))
+    })
 }
 
 async fn share(stream: TcpStream, executor: Shared) -> io::Result<()> {

@@ -11,7 +11,9 @@ use crate::peer::{announce, datagram_socket};
 
 /// Serves until the process ends.
 pub fn serve(setup: Setup) -> io::Result<()> {
-    let socket = Arc::new(Async::<UdpSocket>::new(datagram_socket(setup.addr, false)?)?);
+    let socket = Arc::new(Async::<UdpSocket>::new(datagram_socket(
+        setup.addr, false,
+    )?)?);
     announce::listening(socket.get_ref().local_addr()?, "smol").map_err(io::Error::other)?;
     let executor = Arc::new(Executor::new());
     let receivers: Vec<_> = (0..setup.tasks)

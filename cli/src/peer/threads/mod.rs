@@ -33,7 +33,11 @@ fn accepting(
 ) -> io::Result<()> {
     let listener = listen(setup.addr, false)?;
     announce::listening(listener.local_addr()?, NAME).map_err(io::Error::other)?;
-    for _ in 0..if setup.crowd { CROWD * setup.workers } else { 0 } {
+    for _ in 0..if setup.crowd {
+        CROWD * setup.workers
+    } else {
+        0
+    } {
         thread::spawn(|| {
             loop {
                 compute(CROWD_WORK);

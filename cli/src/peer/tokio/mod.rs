@@ -67,7 +67,11 @@ where
     flavour.runtime(setup.workers)?.block_on(async {
         let listener = TcpListener::from_std(listener)?;
         announce::listening(listener.local_addr()?, flavour.name()).map_err(io::Error::other)?;
-        for _ in 0..if setup.crowd { CROWD * setup.workers } else { 0 } {
+        for _ in 0..if setup.crowd {
+            CROWD * setup.workers
+        } else {
+            0
+        } {
             tokio::spawn(async {
                 loop {
                     compute(CROWD_WORK);
