@@ -1,6 +1,7 @@
 //! Two runs beside each other: what has become better, and what worse.
 
 use super::results::{Measurement, Run};
+use super::stall::{self, StallTable};
 use super::stats::Spread;
 use crate::output;
 use crate::units::{bytes, grouped, time};
@@ -29,6 +30,7 @@ pub fn text(before: &Run, after: &Run) -> String {
     }
     let mut others = vec![OTHER_HEADS.map(String::from).to_vec()];
     others.extend(memory(before, after));
+    others.extend(stalls(before, after));
     others.extend(latency(before, after));
     if rows.len() == 1 && others.len() == 1 {
         return text + "  no table of this run is in that one\n";
@@ -56,6 +58,25 @@ fn memory(before: &Run, after: &Run) -> Vec<Vec<String>> {
             let write = |figure: f64| bytes(figure.max(0.0) as u64);
             let (was, now) = (was.resident(), is.resident());
             rows.push(other("idle", "RSS/conn", &is.name, was, now, write));
+        }
+    }
+    rows
+}
+
+/// Requests per second where workers stall.
+fn stalls(before: &Run, after: &Run) -> Vec<Vec<String>> {
+    let mut rows = Vec::new();
+    for table in &after.stalls {
+        let alike = |it: &&StallTable| it.workload == table.workload && it.conns == table.conns;
+        let Some(earlier) = before.stalls.iter().find(alike) else {
+            continue;
+        };
+        for is in &table.servers {
+            if let Some(was) = earlier.servers.iter().find(|it| it.name == is.name) {
+                let write = |figure: f64| grouped(figure.round() as u64);
+                let (was, now) = (was.over(stall::rate), is.over(stall::rate));
+                rows.push(other(&table.workload, "req/s", &is.name, was, now, write));
+            }
         }
     }
     rows

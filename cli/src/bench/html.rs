@@ -3,7 +3,7 @@
 
 use super::plot::{Row, Scale, svg};
 use super::results::{Measurement, Run};
-use super::{goals, idle, losses, paced, table};
+use super::{goals, idle, losses, paced, stall, table};
 use crate::failure::Failure;
 use crate::units::{bytes, grouped, time};
 
@@ -19,6 +19,9 @@ pub fn page(run: &Run) -> Result<String, Failure> {
     }
     for it in &run.idle {
         body += &memory(it);
+    }
+    for it in &run.stalls {
+        body += &stalls(it);
     }
     for it in &run.paced {
         body += &latency(it);
@@ -153,6 +156,55 @@ fn memory(found: &[idle::Idle]) -> String {
         |amount| bytes(amount as u64),
     );
     out + &grid(&idle::HEADS, &idle::rows(found)) + "</section>\n"
+}
+
+fn stalls(table: &stall::StallTable) -> String {
+    let rate = |figure: f64| grouped(figure.round() as u64);
+    let rates: Vec<Row> = table
+        .servers
+        .iter()
+        .map(|it| {
+            let median = it.over(stall::rate);
+            Row {
+                name: it.name.clone(),
+                dots: it.rounds.iter().map(stall::rate).collect(),
+                marks: vec![("median", median)],
+                label: rate(median),
+                ..Row::default()
+            }
+        })
+        .collect();
+    let tails: Vec<Row> = table
+        .servers
+        .iter()
+        .filter(|it| it.over(stall::p99) > 0.0)
+        .map(|it| Row {
+            name: it.name.clone(),
+            dots: it.rounds.iter().map(stall::p99).collect(),
+            marks: vec![("p99", it.over(stall::p99))],
+            label: time(it.over(stall::p99) as u64),
+            ..Row::default()
+        })
+        .collect();
+    let mut out = format!(
+        "<section>\n<h2>{}</h2>\n<p class=\"quiet\">{}</p>\n",
+        escape(&stall::title(table)),
+        escape(&table.places)
+    );
+    let scale = Scale::linear(&rates, &[0.0]);
+    out += &svg(
+        "requests per second: each round, median",
+        &rates,
+        scale,
+        None,
+        rate,
+    );
+    let scale = Scale::logarithmic(&tails);
+    out += &svg("p99: each round, median", &tails, scale, None, |nanos| {
+        time(nanos as u64)
+    });
+    out += &grid(&stall::HEADS, &stall::rows(table));
+    out + &list(&stall::notes(table)) + "</section>\n"
 }
 
 fn latency(table: &paced::PacedTable) -> String {

@@ -9,8 +9,9 @@ use super::paced::PacedTable;
 use super::places::Places;
 use super::results::{Measurement, Run};
 use super::run::Table;
+use super::stall::Stall;
 use super::workload::{Cores, Kind, Workload};
-use super::{idle, paced, table};
+use super::{idle, paced, stall, table};
 use crate::args::BenchArgs;
 use crate::failure::Failure;
 use crate::load::progress::Progress;
@@ -51,7 +52,7 @@ impl Job {
                 Cores::Apart => Places::apart(allowed, args.server_core, args.generator_core)?,
             };
             let given = match workload.kind {
-                Kind::Slices | Kind::Idle => args.conns.as_slice(),
+                Kind::Slices | Kind::Idle | Kind::Stall => args.conns.as_slice(),
                 Kind::Paced(_) => &[],
             };
             let conns = if given.is_empty() {
@@ -95,6 +96,10 @@ impl Job {
                 fixed: idle::length(self.conns) * (servers as u32 + 1),
                 round: Duration::ZERO,
             },
+            Kind::Stall => Cost {
+                fixed: Duration::from_secs(1),
+                round: stall::length(manner.slice) * (servers as u32 + 1),
+            },
             Kind::Paced(_) => Cost {
                 fixed: Duration::from_millis(500),
                 round: paced::length(manner.slice) * (servers as u32 + 1),
@@ -137,6 +142,19 @@ impl Job {
                     idle::run(workload, conns, manner.size, lineup, places, stop, progress)?;
                 let text = idle::text(workload, conns, &found);
                 run.idle.push(found);
+                text
+            }
+            Kind::Stall => {
+                let stall = Stall {
+                    workload,
+                    conns,
+                    rounds,
+                    slice: manner.slice,
+                    places,
+                };
+                let found = stall.run(lineup, run.seed, stop, progress);
+                let text = stall::text(&found);
+                run.stalls.push(found);
                 text
             }
             Kind::Paced(mix) => {

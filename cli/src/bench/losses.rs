@@ -5,7 +5,7 @@ use super::results::{Measurement, Run};
 use super::run::Outcome;
 use super::stats::Spread;
 use super::table::{self, Verdict};
-use super::{idle, paced};
+use super::{idle, paced, stall};
 use crate::load::report::SATURATED;
 use crate::units::grouped;
 
@@ -25,6 +25,11 @@ pub fn list(run: &Run) -> Vec<String> {
                 losses.push(format!("idle, {conns} connections, {name}: {words}"));
             }
         }
+    }
+    for it in &run.stalls {
+        let lost = stall::notes(it).into_iter();
+        let lost = lost.filter(|note| note.contains("LOSES"));
+        losses.extend(lost.map(|note| format!("{}: {note}", it.workload)));
     }
     for it in &run.paced {
         let notes = paced::notes(&it.servers);

@@ -1,7 +1,7 @@
 //! A run as Markdown: what docs/benchmarks.md consists of.
 
 use super::results::Run;
-use super::{goals, idle, losses, paced, table};
+use super::{goals, idle, losses, paced, stall, table};
 use crate::units::grouped;
 
 /// The document.
@@ -31,6 +31,12 @@ pub fn text(run: &Run) -> String {
         text += &format!("\n## idle, {} connections\n\n", grouped(conns as u64));
         text += "Each has served one request and waits for the next.\n\n";
         text += &grid(&idle::HEADS, &idle::rows(it));
+    }
+    for it in &run.stalls {
+        text += &format!("\n## {}\n\n", escape(&stall::title(it)));
+        text += &format!("Medians over the rounds. {}.\n\n", sentence(&it.places));
+        text += &grid(&stall::HEADS, &stall::rows(it));
+        text += &list(&stall::notes(it));
     }
     for it in &run.paced {
         text += &format!("\n## {}\n\n", escape(&paced::title(it)));

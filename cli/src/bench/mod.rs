@@ -9,7 +9,7 @@
 //! | `schedule`, `random` | what each slice is compared with, and the order of slices |
 //! | `job`, `budget` | the measurements of a run, and how many rounds there is time for |
 //! | `run` | one table of CPU per request |
-//! | `idle`, `paced` | the two measurements of another kind |
+//! | `idle`, `stall`, `paced` | the measurements of another kind |
 //! | `syscalls` | counting system calls with perf or strace |
 //! | `stats`, `table` | medians, and the text |
 //! | `results` | everything found, as it is written and read again |
@@ -34,6 +34,7 @@ pub mod random;
 pub mod results;
 pub mod run;
 pub mod schedule;
+pub mod stall;
 pub mod stats;
 pub mod syscalls;
 pub mod table;
@@ -104,6 +105,7 @@ fn tables_text(run: &Run) -> String {
         let about = workload::find("idle").expect("the name of a workload");
         text += &idle::text(about, conns, found);
     }
+    run.stalls.iter().for_each(|it| text += &stall::text(it));
     run.paced.iter().for_each(|it| text += &paced::text(it));
     text + &goals::text(run) + &losses::text(run)
 }
@@ -207,6 +209,7 @@ fn empty_run(args: &BenchArgs, manner: Manner, lineup: &Lineup, jobs: &[Job]) ->
             .collect(),
         tables: Vec::new(),
         idle: Vec::new(),
+        stalls: Vec::new(),
         paced: Vec::new(),
     }
 }

@@ -1,7 +1,7 @@
 //! Requests that come at their own pace: how long do they wait, beside others that are heavy, or
 //! beside tasks of the server that never rest?
 //!
-//! All servers are up; in each round each is loaded once, in a drawn order. The connections are
+//! All servers are up, unless they are never idle; in each round each is loaded once, in a drawn order. The connections are
 //! opened anew each time, light and heavy ones in an order that is the same for all servers of a
 //! round and another one in the next: where heavy connections end up is luck, and so everybody
 //! has the same mixture of it.
@@ -17,7 +17,7 @@ use super::places::Places;
 use super::random::Random;
 use super::run::Failed;
 use super::stats::{Spread, median, spread};
-use super::workload::Workload;
+use super::workload::{Service, Workload};
 use crate::failure::Failure;
 use crate::load::progress::Progress;
 use crate::load::tally::Percentiles;
@@ -77,7 +77,7 @@ pub const LIGHT: [Figure; 3] = [
 ];
 
 /// Who is held against whom.
-const DUELS: [(&str, &str); 7] = [
+pub const DUELS: [(&str, &str); 7] = [
     ("gopark", "tokio-mt"),
     ("gopark", "may"),
     ("gopark", "go"),
@@ -94,7 +94,7 @@ pub fn window(slice: Duration) -> Duration {
 
 /// How long one server takes in one round, about.
 pub fn length(slice: Duration) -> Duration {
-    window(slice).mul_f64(1.25) + Duration::from_millis(30)
+    window(slice).mul_f64(1.25) + Duration::from_millis(80)
 }
 
 /// Measures. `stop` ends it early, with the rounds so far.
@@ -113,25 +113,29 @@ pub fn run(
     stop: &AtomicBool,
     progress: &mut Progress,
 ) -> Result<(Vec<Paced>, Failed), Failure> {
-    let (mut servers, mut failed) = (Vec::new(), Failed::new());
-    for contender in contenders(lineup, places, workload) {
-        match start(&contender, lineup, places, workload) {
-            Ok(server) => servers.push(server),
-            Err(why) => failed.push((contender.name.into(), why.to_string())),
-        }
-    }
-    let mut gone = vec![false; servers.len()];
-    let mut found: Vec<Paced> = servers
-        .iter()
-        .map(|(server, _)| Paced {
-            name: server.contender.name.to_string(),
+    let mut failed = Failed::new();
+    let contenders = contenders(lineup, places, workload);
+    // A server that is never idle must not run beside others.
+    let alone = workload.service == Service::Crowd;
+    let mut running: Vec<Option<(Running, Remote)>> = Vec::new();
+    let mut found: Vec<Paced> = Vec::new();
+    for contender in &contenders {
+        let started = (!alone).then(|| start(contender, lineup, places, workload));
+        running.push(match started {
+            None => None,
+            Some(Ok(server)) => Some(server),
+            Some(Err(why)) => return Err(why),
+        });
+        found.push(Paced {
+            name: contender.name.to_string(),
             rounds: Vec::new(),
-        })
-        .collect();
+        });
+    }
+    let mut gone = vec![false; contenders.len()];
     let mut random = Random::new(seed);
     for round in 1..=rounds {
         let drawn = random.next();
-        for index in random.order(servers.len()) {
+        for index in random.order(contenders.len()) {
             if stop.load(Ordering::Relaxed) {
                 break;
             }
@@ -142,7 +146,15 @@ pub fn run(
                 let (workload, server) = (workload.name, &found[index].name);
                 format!("{workload}, round {round}/{rounds}: {server}")
             });
-            match servers[index].1.paced(mix, drawn, window) {
+            let mut one_round = || {
+                let mut own = None;
+                let server = match &mut running[index] {
+                    Some(server) => server,
+                    None => own.insert(start(&contenders[index], lineup, places, workload)?),
+                };
+                server.1.paced(mix, drawn, window)
+            };
+            match one_round() {
                 Ok(pair) => found[index].rounds.push(pair),
                 Err(why) => {
                     gone[index] = true;
@@ -262,7 +274,8 @@ pub fn ratio(own: &Paced, other: &Paced, of: fn(&Pair) -> u64) -> Option<Spread>
     spread(&ratios)
 }
 
-fn verdict(ratio: Spread) -> String {
+/// A ratio of which less is better, in words.
+pub fn verdict(ratio: Spread) -> String {
     let word = match ratio.median - 1.0 {
         _ if !ratio.is_enough() => "(too few rounds)",
         more if more > ratio.notch().max(0.02) => "LOSES",

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::idle::Idle;
 use super::paced::PacedTable;
 use super::run::{Failed, Outcome};
+use super::stall::StallTable;
 use crate::failure::Failure;
 
 /// A run.
@@ -38,6 +39,8 @@ pub struct Run {
     pub tables: Vec<Measurement>,
     /// Memory.
     pub idle: Vec<Vec<Idle>>,
+    /// Answers and latency where workers stall.
+    pub stalls: Vec<StallTable>,
     /// Latency of requests at their own pace.
     pub paced: Vec<PacedTable>,
 }

@@ -47,6 +47,8 @@ pub enum Kind {
     Slices,
     /// Memory of connections that have nothing to do, one server after the other.
     Idle,
+    /// Requests per second and latency, in rounds.
+    Stall,
     /// Latency of requests that come at their own pace, in rounds.
     Paced(Mix),
 }
@@ -118,6 +120,7 @@ const ECHO: Workload = Workload {
 const STALL: Workload = Workload {
     name: "stall-64",
     about: "echo; stalls of 1 ms, 10 a second on each connection, take 64 % of the workers' time",
+    kind: Kind::Stall,
     service: Service::Work,
     cores: Cores::All,
     conns: &[64],

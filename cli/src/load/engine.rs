@@ -190,6 +190,10 @@ impl<'a> Engine<'a> {
         self.sending = true;
         let begun = Instant::now();
         for place in 0..self.places.len() {
+            if let Some(conn) = &mut self.places[place].1 {
+                // What came due while nothing was sent does not count.
+                conn.stalls_at = None;
+            }
             self.go_on(place, begun);
         }
         self.turn_until(begun + lead)?;
