@@ -322,6 +322,6 @@ impl Remote {
         self.answers.read_line(&mut line).map_err(lost)?;
         let answer: Answer<T> = serde_json::from_str(&line)
             .map_err(|_| Failure::new("the load generator has gone away"))?;
-        answer.map_err(|why| Failure::new(why))
+        answer.map_err(Failure::new)
     }
 }

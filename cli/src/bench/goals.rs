@@ -3,13 +3,14 @@
 //! Every goal is an upper bound, so that one rule serves all: a figure at or below it meets it; one
 //! above it by less than the noise of the run is named as such; any other misses it.
 
+use super::idle::Idle;
 use super::paced::Paced;
 use super::results::{Measurement, Run};
 use super::run::Outcome;
 use super::stats::{Spread, median};
 use super::{paced, table};
 use crate::output;
-use crate::units::{bytes, grouped, time};
+use crate::units::{bytes, connections, grouped, time};
 
 /// Whether a goal is met.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -73,7 +74,9 @@ pub fn reached(run: &Run) -> Vec<Reached> {
         of_table(it, &mut all);
     }
     all.extend(growth(run));
-    for it in run.idle.iter().flatten() {
+    // Over few connections it would be the price of starting.
+    let many = |it: &&Idle| it.conns >= 10_000;
+    for it in run.idle.iter().flatten().filter(many) {
         let most = match it.name.as_str() {
             "gopark" => 4_400.0,
             "gopark-on-readable" => 400.0,
@@ -102,7 +105,7 @@ fn of_table(it: &Measurement, all: &mut Vec<Reached>) {
     let Some(own) = server(it, "gopark") else {
         return;
     };
-    let name = format!("{}, {} connections", it.workload, grouped(it.conns as u64));
+    let name = format!("{}, {}", it.workload, connections(it.conns));
     let two = |figure: f64| format!("{figure:.2}");
     let three = |figure: f64| format!("{figure:.3}");
     // CPU per request against that of another, both being known against the floor.

@@ -3,11 +3,12 @@
 use super::goals::{self, is_peer};
 use super::results::{Measurement, Run};
 use super::run::Outcome;
-use super::stats::Spread;
+use super::schedule::Bracketed;
+use super::stats::{Spread, spread};
 use super::table::{self, Verdict};
 use super::{idle, paced, stall};
 use crate::load::report::SATURATED;
-use crate::units::grouped;
+use crate::units::connections;
 
 /// Requests per second, and the slowest latencies, differ by more than this before they count.
 const NOTABLE: f64 = 0.10;
@@ -21,8 +22,8 @@ pub fn list(run: &Run) -> Vec<String> {
             if let (Some(name), Some(words)) = (row.first(), row.last())
                 && words.contains("LOSES")
             {
-                let conns = grouped(conns as u64);
-                losses.push(format!("idle, {conns} connections, {name}: {words}"));
+                let conns = connections(conns);
+                losses.push(format!("idle, {conns}, {name}: {words}"));
             }
         }
     }
@@ -52,7 +53,7 @@ fn of_table(it: &Measurement) -> Vec<String> {
         return Vec::new();
     };
     let mut losses = Vec::new();
-    let name = format!("{}, {} connections", it.workload, grouped(it.conns as u64));
+    let name = format!("{}, {}", it.workload, connections(it.conns));
     if table::verdict(own, noise) == Verdict::More
         && let Some(ratio) = own.cpu_ratio
     {
@@ -75,17 +76,16 @@ fn of_table(it: &Measurement) -> Vec<String> {
             ));
         }
         let full = |of: &Outcome| of.generator_utilisation >= SATURATED;
-        let rate = other.requests_per_second / own.requests_per_second.max(1e-9);
         // Where the generator was the limit of ours, more would not have shown.
-        if rate > 1.0 + NOTABLE && !full(own) {
+        let rate = ratio(other, own, Bracketed::rate_ratio);
+        if let Some(rate) = rate.filter(|_| !full(own)) {
             let more = percent(rate);
             losses.push(format!(
                 "{name}: {} answers {more} more requests",
                 other.name
             ));
         }
-        let tail = own.p99_ns / other.p99_ns.max(1.0);
-        if tail > 1.0 + NOTABLE {
+        if let Some(tail) = ratio(own, other, Bracketed::p99_ratio) {
             losses.push(format!(
                 "{name}: p99 {tail:.2} times that of {}",
                 other.name
@@ -93,6 +93,19 @@ fn of_table(it: &Measurement) -> Vec<String> {
         }
     }
     losses
+}
+
+/// How much larger a figure of `one` is than that of `other`, both being known against the floor;
+/// `None` unless it is so by a notable part, and by more than the doubt about both.
+fn ratio(one: &Outcome, other: &Outcome, of: fn(&Bracketed) -> Option<f64>) -> Option<f64> {
+    let figures = |it: &Outcome| -> Option<Spread> {
+        let figures: Vec<f64> = it.slices.iter().filter_map(of).collect();
+        spread(&figures).filter(Spread::is_enough)
+    };
+    let (one, other) = (figures(one)?, figures(other)?);
+    let doubt = (one.notch() / one.median).hypot(other.notch() / other.median);
+    let ratio = one.median / other.median;
+    (ratio > 1.0 + NOTABLE.max(doubt)).then_some(ratio)
 }
 
 fn percent(ratio: f64) -> String {

@@ -114,23 +114,26 @@ pub fn run(
     progress: &mut Progress,
 ) -> Result<(Vec<Paced>, Failed), Failure> {
     let mut failed = Failed::new();
-    let contenders = contenders(lineup, places, workload);
     // A server that is never idle must not run beside others.
     let alone = workload.service == Service::Crowd;
-    let mut running: Vec<Option<(Running, Remote)>> = Vec::new();
-    let mut found: Vec<Paced> = Vec::new();
-    for contender in &contenders {
-        let started = (!alone).then(|| start(contender, lineup, places, workload));
-        running.push(match started {
-            None => None,
-            Some(Ok(server)) => Some(server),
-            Some(Err(why)) => return Err(why),
-        });
-        found.push(Paced {
+    let (mut contenders, mut running) = (Vec::new(), Vec::new());
+    for contender in self::contenders(lineup, places, workload) {
+        let started = (!alone).then(|| start(&contender, lineup, places, workload));
+        match started.transpose() {
+            Ok(server) => {
+                contenders.push(contender);
+                running.push(server);
+            }
+            Err(why) => failed.push((contender.name.into(), why.to_string())),
+        }
+    }
+    let mut found: Vec<Paced> = contenders
+        .iter()
+        .map(|contender| Paced {
             name: contender.name.to_string(),
             rounds: Vec::new(),
-        });
-    }
+        })
+        .collect();
     let mut gone = vec![false; contenders.len()];
     let mut random = Random::new(seed);
     for round in 1..=rounds {
@@ -253,7 +256,12 @@ pub fn notes(found: &[Paced]) -> Vec<String> {
         };
         let words: Vec<String> = LIGHT
             .iter()
-            .filter_map(|&(name, of)| Some(format!("{name} {}", verdict(ratio(own, other, of)?))))
+            .filter_map(|&(name, of)| {
+                Some(format!(
+                    "{name} {}",
+                    verdict(ratio(own, other, of)?, 0.0, &other.name)
+                ))
+            })
             .collect();
         notes.push(format!(
             "{} against {}, light: {}",
@@ -274,12 +282,19 @@ pub fn ratio(own: &Paced, other: &Paced, of: fn(&Pair) -> u64) -> Option<Spread>
     spread(&ratios)
 }
 
-/// A ratio of which less is better, in words.
-pub fn verdict(ratio: Spread) -> String {
-    let word = match ratio.median - 1.0 {
+/// A ratio of which less is better, in words. Below `noise` there is no difference; against
+/// `other`, if that is gopark in another way, there is nothing to win.
+pub fn verdict(ratio: Spread, noise: f64, other: &str) -> String {
+    let (more_word, less_word) = if other.starts_with("gopark") {
+        ("more", "less")
+    } else {
+        ("LOSES", "wins")
+    };
+    let doubt = ratio.notch().max(noise).max(0.02);
+    let word = match ratio.median {
         _ if !ratio.is_enough() => "(too few rounds)",
-        more if more > ratio.notch().max(0.02) => "LOSES",
-        more if more < -ratio.notch().max(0.02) => "wins",
+        more if more > 1.0 + doubt => more_word,
+        less if less < 1.0 - (doubt / (1.0 + doubt)).max(ratio.notch()) => less_word,
         _ => "even",
     };
     format!("{:.2} {word}", ratio.median)

@@ -3,7 +3,7 @@
 //!
 //! The load is a closed loop at full speed, so the stalls decide everything, and CPU per request
 //! against a floor would say little. All servers are up; in each round each is loaded once, in a
-//! drawn order, and servers are compared within their rounds.
+//! drawn order and over new connections, and servers are compared within their rounds.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -74,7 +74,7 @@ fn lead(slice: Duration) -> Duration {
 
 /// How long one server takes in one round, about.
 pub fn length(slice: Duration) -> Duration {
-    window(slice) + lead(slice) + Duration::from_millis(60)
+    window(slice) + lead(slice) + Duration::from_millis(120)
 }
 
 /// What is measured.
@@ -108,18 +108,18 @@ impl Stall<'_> {
         stop: &AtomicBool,
         progress: &mut Progress,
     ) -> StallTable {
-        let (mut pairs, mut failed) = (Vec::new(), Failed::new());
+        let (mut running, mut failed) = (Vec::new(), Failed::new());
         for contender in self.contenders(lineup) {
             match self.start(lineup, &contender) {
-                Ok(pair) => pairs.push(Some(pair)),
+                Ok(server) => running.push(Some(server)),
                 Err(why) => failed.push((contender.name.into(), why.to_string())),
             }
         }
-        let name = |pair: &Option<Pair>| pair.as_ref().map_or("", |it| it.0.contender.name);
-        let mut servers: Vec<Stalled> = pairs
+        let name = |it: &Option<Running>| it.as_ref().map_or("", |it| it.contender.name);
+        let mut servers: Vec<Stalled> = running
             .iter()
-            .map(|pair| Stalled {
-                name: name(pair).into(),
+            .map(|it| Stalled {
+                name: name(it).into(),
                 rounds: Vec::new(),
             })
             .collect();
@@ -129,8 +129,8 @@ impl Stall<'_> {
         };
         let mut random = Random::new(seed);
         for round in 1..=self.rounds {
-            for index in random.order(pairs.len()) {
-                let Some((_, generator)) = &mut pairs[index] else {
+            for index in random.order(running.len()) {
+                let Some(server) = &running[index] else {
                     continue;
                 };
                 if stop.load(Ordering::Relaxed) {
@@ -140,17 +140,19 @@ impl Stall<'_> {
                     let (workload, server) = (self.workload.name, &servers[index].name);
                     format!("{workload}, round {round}/{}: {server}", self.rounds)
                 });
-                match generator.run(slice) {
+                // New connections each time: which worker gets how many of them is luck.
+                let load = || self.generator(server)?.run(slice);
+                match load() {
                     Ok(measured) => servers[index].rounds.push(measured),
                     Err(why) => {
                         failed.push((servers[index].name.clone(), why.to_string()));
-                        pairs[index] = None;
+                        running[index] = None;
                     }
                 }
             }
         }
-        let mut pairs = pairs.into_iter();
-        servers.retain(|_| pairs.next().flatten().is_some());
+        let mut running = running.into_iter();
+        servers.retain(|_| running.next().flatten().is_some());
         StallTable {
             workload: self.workload.name.into(),
             about: self.workload.about.into(),
@@ -161,7 +163,7 @@ impl Stall<'_> {
         }
     }
 
-    fn start(&self, lineup: &Lineup, contender: &Contender) -> Result<Pair, Failure> {
+    fn start(&self, lineup: &Lineup, contender: &Contender) -> Result<Running, Failure> {
         let launch = Launch {
             service: self.workload.service,
             cores: &self.places.servers,
@@ -170,19 +172,19 @@ impl Stall<'_> {
             deadline: None,
             upstream: None,
         };
-        let server = lineup.start(contender, launch)?;
+        lineup.start(contender, launch)
+    }
+
+    fn generator(&self, server: &Running) -> Result<Remote, Failure> {
         let task = Task {
             plan: self.workload.plan(server.addr, self.conns, 64),
             server: server.process.pid(),
             helper: None,
             threads: self.places.generator_threads.min(self.conns),
         };
-        let generator = Remote::start(&task, &self.places.generator)?;
-        Ok((server, generator))
+        Remote::start(&task, &self.places.generator)
     }
 }
-
-type Pair = (Running, Remote);
 
 /// The columns of the table.
 pub const HEADS: [&str; 8] = [
@@ -218,24 +220,40 @@ pub fn notes(table: &StallTable) -> Vec<String> {
         .map(|(name, why)| format!("{name} could not be measured: {why}"))
         .collect();
     let find = |name: &str| table.servers.iter().find(|it| it.name == name);
+    let figures: [fn(&Measured) -> f64; 2] = [
+        // Less time for each request is better, as with latencies.
+        |it| 1.0 / rate(it).max(1e-9),
+        p99,
+    ];
+    let mut noise = [0.0; 2];
+    if let (Some(again), Some(floor)) = (find("floor-again"), find("floor")) {
+        noise = figures.map(|of| ratio(again, floor, of).map_or(0.0, |it| apart(it.median)));
+        notes.push(format!(
+            "noise of this run: time per request {:.2}, p99 {:.2} (floor-again against floor)",
+            noise[0], noise[1]
+        ));
+    }
     for (own, other) in DUELS {
         let (Some(own), Some(other)) = (find(own), find(other)) else {
             continue;
         };
-        // Less time for each request is better, as with latencies.
-        let pace = ratio(own, other, |it| 1.0 / rate(it).max(1e-9));
-        let tail = ratio(own, other, p99);
-        if let (Some(pace), Some(tail)) = (pace, tail) {
+        let words = |at: usize| {
+            let ratio = ratio(own, other, figures[at])?;
+            Some(verdict(ratio, noise[at], &other.name))
+        };
+        if let (Some(pace), Some(tail)) = (words(0), words(1)) {
             notes.push(format!(
-                "{} against {}: time per request {}, p99 {}",
-                own.name,
-                other.name,
-                verdict(pace),
-                verdict(tail)
+                "{} against {}: time per request {pace}, p99 {tail}",
+                own.name, other.name
             ));
         }
     }
     notes
+}
+
+/// How far a ratio is from 1, upwards or downwards alike.
+fn apart(ratio: f64) -> f64 {
+    ratio.max(1.0 / ratio.max(1e-9)) - 1.0
 }
 
 /// The ratio of the two in the same rounds.

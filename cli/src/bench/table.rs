@@ -6,7 +6,7 @@ use super::stats::Spread;
 use super::syscalls::Method;
 use crate::load::report::SATURATED;
 use crate::output;
-use crate::units::{bytes, grouped, time};
+use crate::units::{bytes, connections, grouped, time};
 
 /// Differences smaller than this are never called anything but even.
 const LEAST: f64 = 0.01;
@@ -96,12 +96,6 @@ pub fn all_notes(table: &Measurement) -> Vec<String> {
 
 /// What the table is about, in one line.
 pub fn title(table: &Measurement) -> String {
-    let conns = grouped(table.conns as u64);
-    let connections = if table.conns == 1 {
-        "connection"
-    } else {
-        "connections"
-    };
     let size = match super::workload::find(&table.workload) {
         Some(workload) if workload.service != super::workload::Service::Http => {
             format!(", {} bytes", grouped(table.size as u64))
@@ -109,8 +103,10 @@ pub fn title(table: &Measurement) -> String {
         _ => String::new(),
     };
     format!(
-        "{} ({}){size}, {conns} {connections}",
-        table.workload, table.about
+        "{} ({}){size}, {}",
+        table.workload,
+        table.about,
+        connections(table.conns)
     )
 }
 
