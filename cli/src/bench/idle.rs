@@ -49,9 +49,12 @@ impl Idle {
     }
 }
 
+/// How long memory has to be the same before it counts.
+const QUIET: Duration = Duration::from_millis(1_500);
+
 /// How long one server takes, about.
 pub fn length(conns: usize) -> Duration {
-    Duration::from_secs(1) + Duration::from_micros(150) * conns as u32
+    QUIET + Duration::from_secs(1) + Duration::from_micros(100) * conns as u32
 }
 
 /// Measures all of them. `stop` ends it early.
@@ -115,7 +118,7 @@ fn one(
     let server = lineup.start(contender, launch)?;
     let pid = server.process.pid();
     let gone = || Failure::new(format!("the server '{}' has gone away", contender.name));
-    let empty = settled(pid).ok_or_else(gone)?;
+    let empty = settled(pid, QUIET / 5).ok_or_else(gone)?;
     let task = Task {
         plan: workload.plan(server.addr, conns, size),
         server: pid,
@@ -124,7 +127,7 @@ fn one(
     };
     let mut generator = Remote::start(&task, &places.generator)?;
     let served = generator.once()?;
-    let full = settled(pid).ok_or_else(gone)?;
+    let full = settled(pid, QUIET).ok_or_else(gone)?;
     let missing = (conns as u64).saturating_sub(served.requests);
     Ok(Idle {
         name: contender.name.to_string(),
@@ -136,11 +139,12 @@ fn one(
     })
 }
 
-/// The memory of a process, once it has been the same for a while.
-fn settled(pid: u32) -> Option<Memory> {
-    let until = Instant::now() + Duration::from_secs(5);
+/// The memory of a process, once it has been the same for a while: a runtime gives back bit by bit
+/// what it no longer uses.
+fn settled(pid: u32, quiet: Duration) -> Option<Memory> {
+    let until = Instant::now() + Duration::from_secs(10);
     let (mut last, mut since) = (process::memory(pid)?, Instant::now());
-    while since.elapsed() < Duration::from_millis(300) && Instant::now() < until {
+    while since.elapsed() < quiet && Instant::now() < until {
         thread::sleep(Duration::from_millis(50));
         let now = process::memory(pid)?;
         if (now.resident, now.page_tables) != (last.resident, last.page_tables) {
