@@ -21,7 +21,7 @@ use crate::units::{bytes, grouped};
 pub struct Idle {
     /// The server.
     pub name: String,
-    /// Before there was a connection.
+    /// When some connections had come and gone: what the server keeps in any case.
     pub empty: Memory,
     /// When all connections have been served and wait.
     pub full: Memory,
@@ -48,6 +48,9 @@ impl Idle {
         (figure(&self.full) as f64 - figure(&self.empty) as f64) / self.conns as f64
     }
 }
+
+/// Connections that come and go before anything is counted.
+const WARM: usize = 100;
 
 /// How long memory has to be the same before it counts.
 const QUIET: Duration = Duration::from_millis(1_500);
@@ -118,14 +121,18 @@ fn one(
     let server = lineup.start(contender, launch)?;
     let pid = server.process.pid();
     let gone = || Failure::new(format!("the server '{}' has gone away", contender.name));
-    let empty = settled(pid, QUIET / 5).ok_or_else(gone)?;
-    let task = Task {
-        plan: workload.plan(server.addr, conns, size),
-        server: pid,
-        helper: None,
-        threads: 1,
+    let open = |conns| {
+        let task = Task {
+            plan: workload.plan(server.addr, conns, size),
+            server: pid,
+            helper: None,
+            threads: 1,
+        };
+        Remote::start(&task, &places.generator)
     };
-    let mut generator = Remote::start(&task, &places.generator)?;
+    open(conns.min(WARM))?.once()?;
+    let empty = settled(pid, QUIET / 3).ok_or_else(gone)?;
+    let mut generator = open(conns)?;
     let served = generator.once()?;
     let full = settled(pid, QUIET).ok_or_else(gone)?;
     let missing = (conns as u64).saturating_sub(served.requests);
@@ -160,7 +167,7 @@ pub const HEADS: [&str; 7] = [
     "RSS/conn",
     "page tables/conn",
     "together",
-    "RSS empty",
+    "RSS before",
     "RSS full",
     "against gopark",
 ];

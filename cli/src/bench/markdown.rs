@@ -29,7 +29,8 @@ pub fn text(run: &Run) -> String {
     for it in &run.idle {
         let conns = it.first().map_or(0, |one| one.conns);
         text += &format!("\n## idle, {} connections\n\n", grouped(conns as u64));
-        text += "Each has served one request and waits for the next.\n\n";
+        text += "Each has served one request and waits for the next. `RSS before` is the memory \
+                 when 100 connections had come and gone.\n\n";
         text += &grid(&idle::HEADS, &idle::rows(it));
     }
     for it in &run.stalls {
