@@ -130,7 +130,7 @@ impl Table<'_> {
 
     /// A slice in which every connection has its turn some times over.
     fn window(&self) -> Duration {
-        self.slice.max(SWEEP * 3 * self.conns as u32)
+        self.slice.max(SWEEP * 5 * self.conns as u32)
     }
 
     /// Measures. `stop` ends it early, with the rounds so far.

@@ -61,7 +61,7 @@ pub struct Plan {
     pub requests_per_conn: Option<usize>,
     /// Connections are replaced all at once, when the last of them is done.
     pub burst: bool,
-    /// Among the others, requests of [`Work`](crate::serve::session::Work) that take long.
+    /// Among the others, requests of [`Work`] that take long.
     pub stalls: Option<Stalls>,
     /// How long to wait for a connection or an answer.
     pub timeout: Duration,
