@@ -98,6 +98,15 @@ pub struct ServeArgs {
     /// Compute on a thread for blocking work instead of in place (work)
     #[arg(long)]
     pub offload: bool,
+    /// Tasks that receive from the socket at once (udp)
+    #[arg(long, value_name = "N", default_value = "1", value_parser = units::count)]
+    pub tasks: usize,
+    /// The echo server to ask (fanout)
+    #[arg(long, value_name = "ADDR", value_parser = units::address)]
+    pub upstream: Option<SocketAddr>,
+    /// No task waits: one is started when there is something to read (echo)
+    #[arg(long)]
+    pub on_readable: bool,
     /// How long a stop waits for connections to end
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::duration)]
     pub drain: Duration,
@@ -115,6 +124,14 @@ pub enum ServiceKind {
     /// Echo of 64-byte frames, each after computing for as many microseconds as its first four
     /// bytes say (lowest byte first)
     Work,
+    /// Every datagram back
+    Udp,
+    /// Every byte back; 16 tasks read frames of 64 bytes from each connection, and write them
+    Shared,
+    /// Every byte back, after 100 requests to an echo server, all at once
+    Fanout,
+    /// Echo, beside four tasks on each worker that compute for 50 us, yield, and never end
+    Crowd,
 }
 
 /// `gopark lab`
@@ -263,6 +280,12 @@ pub struct PeerArgs {
     /// Compute on a thread for blocking work instead of in place (work)
     #[arg(long)]
     pub offload: bool,
+    /// Tasks that receive from the socket at once (udp)
+    #[arg(long, value_name = "N", default_value = "1", value_parser = units::count)]
+    pub tasks: usize,
+    /// The echo server to ask (fanout)
+    #[arg(long, value_name = "ADDR", value_parser = units::address)]
+    pub upstream: Option<SocketAddr>,
 }
 
 /// The servers that gopark is compared with.
@@ -304,10 +327,11 @@ and 'wins' stand where a median differs from 1.00 by more than that noise and by
 uncertainty (1.58 x IQR / sqrt of the slices); else the row says 'even', and with fewer than five
 slices kept nothing.
 
-The load is a closed loop (see `gopark load --help`), except in 'uneven': there each connection
-sends at its own pace, and a request that has to wait for the last answer is timed from when it
-should have been sent. 'idle' and 'uneven' have their own tables; uneven uses all cores, with two
-workers or more.
+The load is a closed loop (see `gopark load --help`), except in 'uneven' and 'fairness': there each
+connection sends at its own pace, and a request that has to wait for the last answer is timed from
+when it should have been sent. These two and 'idle' have their own tables. Some workloads use all
+cores, whatever the command line says; each table says who ran where. At the end stand the project's
+goals with the figures of the run, and a list of everything in which another server is ahead.
 
 A server that cannot run here is left out, and the report says why: may, monoio and smol have to
 be compiled in (cargo build --release --features peers), the Go servers are built when `go` is on
@@ -317,7 +341,8 @@ Examples:
   gopark bench echo                                     64 bytes at 1, 50 and 1,000 connections
   gopark bench echo --conns 50 --rounds 40 --json run.json
   gopark bench http idle --servers gopark,tokio-mt,go
-  gopark bench all --html report.html --markdown benchmarks.md
+  gopark bench all --json run.json --html report.html --markdown benchmarks.md
+  gopark bench all --quick                              a first look, in about three minutes
   gopark bench echo --conns 50 --baseline run.json      what has changed since
 
 The servers can be run by hand: see `gopark peer --help` and `gopark serve --help`.")]
@@ -332,13 +357,20 @@ pub struct BenchArgs {
     /// Bytes in an echo request
     #[arg(long, short, value_name = "SIZE", default_value = "64", value_parser = units::size)]
     pub size: usize,
-    /// Rounds: slices per server
-    #[arg(long, short, value_name = "N", default_value = "12", value_parser = units::count)]
-    pub rounds: usize,
-    /// Length of a measured slice
-    #[arg(long, value_name = "MS", default_value = "300")]
+    /// Rounds: slices per server; 12, or as many as fit into the time if there is one
+    #[arg(long, short, value_name = "N", value_parser = units::count)]
+    pub rounds: Option<usize>,
+    /// Fit everything into about this time; 25m for 'all', 3m with --quick
+    #[arg(long, short, value_name = "TIME", value_parser = units::duration)]
+    #[arg(conflicts_with = "rounds")]
+    pub time: Option<Duration>,
+    /// One table for each workload, few servers, short slices
+    #[arg(long)]
+    pub quick: bool,
+    /// Length of a measured slice; 300, or 150 where there is a time to keep to, or 60 if quick
+    #[arg(long, value_name = "MS")]
     #[arg(value_parser = clap::value_parser!(u64).range(10..=60_000))]
-    pub slice: u64,
+    pub slice: Option<u64>,
     /// Which servers, besides the floor
     #[arg(long, value_name = "NAME,...", value_delimiter = ',', value_parser = servers())]
     pub servers: Vec<String>,
@@ -368,7 +400,7 @@ pub struct BenchArgs {
     #[arg(long, value_name = "FILE")]
     pub baseline: Option<PathBuf>,
     /// Measure nothing; make the reports from a run written with --json
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "servers", "conns"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "servers", "conns", "quick", "time"])]
     pub from: Option<PathBuf>,
     /// No progress on standard error
     #[arg(long, short)]

@@ -93,6 +93,16 @@ pub fn address(text: &str) -> Result<SocketAddr, String> {
     }
 }
 
+/// A number of connections: `1 connection`, `1,000 connections`.
+pub fn connections(count: usize) -> String {
+    let word = if count == 1 {
+        "connection"
+    } else {
+        "connections"
+    };
+    format!("{} {word}", grouped(count as u64))
+}
+
 /// `1234567` as `1,234,567`.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();

@@ -91,6 +91,22 @@ fn every_wrong_argument_is_told_in_one_line() {
             "different cores",
         ),
         (&["peer", "nonsense"], "invalid value 'nonsense'"),
+        (&["bench", "nonsense"], "invalid value 'nonsense'"),
+        (&["bench", "--servers", "nobody"], "invalid value 'nobody'"),
+        (&["bench", "--rounds", "0"], "invalid value '0'"),
+        (&["bench", "--slice", "5"], "5 is not in 10..=60000"),
+        (&["bench", "--time", "soon"], "invalid value 'soon'"),
+        (
+            &["bench", "--time", "1m", "--rounds", "3"],
+            "cannot be used with",
+        ),
+        (&["bench", "--from", "x", "--quick"], "cannot be used with"),
+        (&["serve", "fanout"], "fanout needs --upstream"),
+        (&["peer", "tokio-mt", "fanout"], "fanout needs --upstream"),
+        (
+            &["serve", "http", "--on-readable"],
+            "--on-readable is for echo only",
+        ),
     ];
     for (arguments, words) in cases {
         fails(arguments, 2, words);
@@ -128,6 +144,20 @@ fn too_many_connections_for_the_open_file_limit_are_told_in_one_line() {
         &["load", "--addr", ":1", "--conns", "9,999,999"],
         1,
         "too many open files: 9,999,999",
+    );
+}
+
+#[test]
+fn a_run_that_cannot_be_read_is_told_in_one_line() {
+    let missing = "/nonexistent/run.json";
+    for option in ["--from", "--baseline"] {
+        fails(&["bench", option, missing], 1, "cannot read /nonexistent");
+    }
+    let other = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    fails(
+        &["bench", "--from", other],
+        1,
+        "is not a run of this version",
     );
 }
 

@@ -1,9 +1,10 @@
 //! Two runs beside each other: what has become better, and what worse.
 
 use super::results::{Measurement, Run};
+use super::stall::{self, StallTable};
 use super::stats::Spread;
 use crate::output;
-use crate::units::grouped;
+use crate::units::{bytes, grouped, time};
 
 /// The comparison as text. Ratios to the floor are compared, so the machine's speed cancels; the
 /// machines should still be alike.
@@ -27,10 +28,107 @@ pub fn text(before: &Run, after: &Run) -> String {
             rows.extend(compare(earlier, table));
         }
     }
-    if rows.len() == 1 {
+    let mut others = vec![OTHER_HEADS.map(String::from).to_vec()];
+    others.extend(memory(before, after));
+    others.extend(stalls(before, after));
+    others.extend(latency(before, after));
+    if rows.len() == 1 && others.len() == 1 {
         return text + "  no table of this run is in that one\n";
     }
-    text + &output::table(&rows)
+    for rows in [rows, others] {
+        if rows.len() > 1 {
+            text += &output::table(&rows);
+        }
+    }
+    text
+}
+
+/// The columns of what is not relative to a floor.
+const OTHER_HEADS: [&str; 6] = ["workload", "figure", "server", "before", "now", "change"];
+
+/// Memory of idle connections, where there were as many of them.
+fn memory(before: &Run, after: &Run) -> Vec<Vec<String>> {
+    let earlier = |name: &str, conns| {
+        let mut all = before.idle.iter().flatten();
+        all.find(|it| it.name == name && it.conns == conns && it.errors == 0)
+    };
+    let mut rows = Vec::new();
+    for is in after.idle.iter().flatten().filter(|it| it.errors == 0) {
+        if let Some(was) = earlier(&is.name, is.conns) {
+            let write = |figure: f64| bytes(figure.max(0.0) as u64);
+            let (was, now) = (was.resident(), is.resident());
+            rows.push(other("idle", "RSS/conn", &is.name, was, now, write));
+        }
+    }
+    rows
+}
+
+/// Requests per second where workers stall.
+fn stalls(before: &Run, after: &Run) -> Vec<Vec<String>> {
+    let mut rows = Vec::new();
+    for table in &after.stalls {
+        let alike = |it: &&StallTable| it.workload == table.workload && it.conns == table.conns;
+        let Some(earlier) = before.stalls.iter().find(alike) else {
+            continue;
+        };
+        for is in &table.servers {
+            if let Some(was) = earlier.servers.iter().find(|it| it.name == is.name) {
+                let write = |figure: f64| grouped(figure.round() as u64);
+                let (was, now) = (was.over(stall::rate), is.over(stall::rate));
+                rows.push(other(&table.workload, "req/s", &is.name, was, now, write));
+            }
+        }
+    }
+    rows
+}
+
+/// Latency at the requests' own pace.
+fn latency(before: &Run, after: &Run) -> Vec<Vec<String>> {
+    let mut rows = Vec::new();
+    for table in &after.paced {
+        let mut tables = before.paced.iter();
+        let Some(earlier) = tables.find(|it| it.workload == table.workload) else {
+            continue;
+        };
+        for is in &table.servers {
+            if let Some(was) = earlier.servers.iter().find(|it| it.name == is.name) {
+                let write = |figure: f64| time(figure as u64);
+                let (was, now) = (was.light()[2], is.light()[2]);
+                rows.push(other(
+                    &table.workload,
+                    "light p99",
+                    &is.name,
+                    was,
+                    now,
+                    write,
+                ));
+            }
+        }
+    }
+    rows
+}
+
+fn other(
+    workload: &str,
+    figure: &str,
+    name: &str,
+    was: f64,
+    now: f64,
+    write: impl Fn(f64) -> String,
+) -> Vec<String> {
+    let change = if was > 0.0 {
+        format!("{:+.1} %", (now / was - 1.0) * 100.0)
+    } else {
+        "-".into()
+    };
+    vec![
+        workload.into(),
+        figure.into(),
+        name.into(),
+        write(was),
+        write(now),
+        change,
+    ]
 }
 
 fn alike(one: &Measurement, other: &Measurement) -> bool {

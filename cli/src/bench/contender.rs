@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::go::Go;
-use super::workload::Service;
+use super::workload::{Kind, Service, Workload};
 use crate::failure::Failure;
 use crate::peer::announce;
 use crate::sys::child::{self, Kept};
@@ -19,10 +19,24 @@ pub struct Contender {
     /// What it is, in a few words.
     pub about: &'static str,
     program: Program,
-    /// It hands computing to threads for blocking work; of interest where there is computing.
-    offload: bool,
+    way: Way,
     /// It can use one thread only.
     single: bool,
+}
+
+/// How a server does it, where there is more than one way.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Way {
+    /// As everybody.
+    Usual,
+    /// It hands computing to threads for blocking work; of interest where there is computing.
+    Offload,
+    /// Four tasks receive from one socket.
+    Four,
+    /// Without the deadline that the others set before every read.
+    NoDeadline,
+    /// No task waits for data.
+    OnReadable,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -40,13 +54,22 @@ enum Program {
 }
 
 const fn contender(name: &'static str, about: &'static str, program: Program) -> Contender {
-    let (offload, single) = (false, false);
     Contender {
         name,
         about,
         program,
-        offload,
-        single,
+        way: Way::Usual,
+        single: false,
+    }
+}
+
+/// The same server in another way.
+const fn variant(of: Contender, name: &'static str, about: &'static str, way: Way) -> Contender {
+    Contender {
+        name,
+        about,
+        way,
+        ..of
     }
 }
 
@@ -68,23 +91,63 @@ const GOPARK: Contender = contender("gopark", "gopark: a task per connection", P
 
 const TOKIO_MT: Contender = contender("tokio-mt", "tokio, multi_thread", Program::Peer("tokio-mt"));
 
+const GO: Contender = contender("go", "Go, package net; HTTP parsed by hand", Program::GoNet);
+
+/// Who takes part in a quick run, besides the floor, and their variants.
+const QUICK: [Program; 4] = [
+    Program::Gopark,
+    Program::Peer("tokio-mt"),
+    Program::GoNet,
+    Program::GoHttp,
+];
+
 /// Every server but the floor.
-pub const CONTENDERS: [Contender; 13] = [
+pub const CONTENDERS: [Contender; 20] = [
     FLOOR_AGAIN,
     GOPARK,
-    Contender {
-        name: "gopark-blocking",
-        about: "gopark, computing in gopark::blocking",
-        offload: true,
-        ..GOPARK
-    },
+    variant(
+        GOPARK,
+        "gopark-blocking",
+        "gopark, computing in gopark::blocking",
+        Way::Offload,
+    ),
+    variant(
+        GOPARK,
+        "gopark-no-deadline",
+        "gopark, no deadline before its reads",
+        Way::NoDeadline,
+    ),
+    variant(
+        GOPARK,
+        "gopark-4",
+        "gopark, four tasks on one socket",
+        Way::Four,
+    ),
+    variant(
+        GOPARK,
+        "gopark-on-readable",
+        "gopark, no task until there is data",
+        Way::OnReadable,
+    ),
     TOKIO_MT,
-    Contender {
-        name: "tokio-mt-blocking",
-        about: "tokio, multi_thread, computing in spawn_blocking",
-        offload: true,
-        ..TOKIO_MT
-    },
+    variant(
+        TOKIO_MT,
+        "tokio-mt-blocking",
+        "tokio, multi_thread, computing in spawn_blocking",
+        Way::Offload,
+    ),
+    variant(
+        TOKIO_MT,
+        "tokio-mt-no-deadline",
+        "tokio, multi_thread, no deadline before its reads",
+        Way::NoDeadline,
+    ),
+    variant(
+        TOKIO_MT,
+        "tokio-mt-4",
+        "tokio, multi_thread, four tasks on one socket",
+        Way::Four,
+    ),
     Contender {
         single: true,
         ..contender(
@@ -114,7 +177,19 @@ pub const CONTENDERS: [Contender; 13] = [
         "a thread per connection, std::net",
         Program::Peer("threads"),
     ),
-    contender("go", "Go, package net; HTTP parsed by hand", Program::GoNet),
+    GO,
+    variant(
+        GO,
+        "go-no-deadline",
+        "Go, package net, no deadline before its reads",
+        Way::NoDeadline,
+    ),
+    variant(
+        GO,
+        "go-4",
+        "Go, package net, four goroutines on one socket",
+        Way::Four,
+    ),
     contender("go-http", "Go, package net/http", Program::GoHttp),
 ];
 
@@ -131,6 +206,8 @@ pub struct Launch<'a> {
     pub buffer: usize,
     /// Set anew before every read.
     pub deadline: Option<Duration>,
+    /// The server to ask, where there is asking.
+    pub upstream: Option<SocketAddr>,
 }
 
 /// The servers of a run, and those that are not there, with the reason.
@@ -155,10 +232,22 @@ pub struct Running {
 }
 
 impl Contender {
-    /// Whether this server has anything to show in a comparison of that kind.
-    pub fn suits(&self, service: Service, workers: usize) -> bool {
-        let speaks = self.program != Program::GoHttp || service == Service::Http;
-        speaks && (!self.offload || service == Service::Work) && (!self.single || workers == 1)
+    /// Whether this server has anything to show under that load.
+    pub fn suits(&self, workload: &Workload, workers: usize) -> bool {
+        let speaks = match self.program {
+            Program::GoHttp => workload.service == Service::Http,
+            // Without a lock that waits there is no sharing.
+            Program::Extra("monoio" | "monoio-uring") => workload.service != Service::Shared,
+            _ => true,
+        };
+        let shows = match self.way {
+            Way::Usual => true,
+            Way::Offload => workload.service == Service::Work,
+            Way::Four => workload.service == Service::Udp,
+            Way::NoDeadline => workload.deadline.is_some(),
+            Way::OnReadable => workload.kind == Kind::Idle,
+        };
+        speaks && shows && (!self.single || workers == 1)
     }
 
     fn is_go(&self) -> bool {
@@ -167,31 +256,36 @@ impl Contender {
 }
 
 impl Lineup {
-    /// The contenders of these names, always with `floor-again`; all of them if there are no
-    /// names. Each is tried once, so that one which cannot run here is known before the start.
-    pub fn choose(names: &[String], services: &[Service]) -> Lineup {
-        let wanted: Vec<Contender> = CONTENDERS
+    /// The contenders of these names, always with `floor-again`; without names all of them, or
+    /// those of a quick run. Each is tried once, so that one which cannot run here is known before
+    /// the start.
+    pub fn choose(names: &[String], quick: bool, workloads: &[&Workload]) -> Lineup {
+        let asked = |it: &Contender| match names {
+            [] => !quick || QUICK.contains(&it.program),
+            names => names.iter().any(|name| name == it.name),
+        };
+        let wanted: Vec<(Contender, &Workload)> = CONTENDERS
             .into_iter()
-            .filter(|it| {
-                it.name == FLOOR_AGAIN.name
-                    || names.is_empty()
-                    || names.iter().any(|name| name == it.name)
+            .filter(|it| it.name == FLOOR_AGAIN.name || asked(it))
+            .filter_map(|it| {
+                let shown = workloads.iter().find(|workload| it.suits(workload, 1))?;
+                Some((it, *shown))
             })
-            .filter(|it| services.iter().any(|&service| it.suits(service, 1)))
             .collect();
         let mut lineup = Lineup {
             present: Vec::new(),
             absent: Vec::new(),
-            go: wanted.iter().any(Contender::is_go).then(Go::build),
+            go: wanted.iter().any(|(it, _)| it.is_go()).then(Go::build),
         };
-        for contender in wanted {
-            let service = services.iter().find(|&&it| contender.suits(it, 1));
+        for (contender, workload) in wanted {
             let launch = Launch {
-                service: service.copied().unwrap_or(Service::Echo),
+                service: workload.service,
                 cores: &[],
                 workers: 1,
                 buffer: 4096,
                 deadline: None,
+                // Nobody is asked before there is a connection.
+                upstream: Some(SocketAddr::from(([127, 0, 0, 1], 9))),
             };
             match lineup.try_start(&contender, launch) {
                 Ok(_) => lineup.present.push(contender),
@@ -288,12 +382,22 @@ impl Lineup {
         command.args(["--workers", &launch.workers.to_string()]);
         if contender.program != Program::GoHttp {
             command.args(["--buffer", &launch.buffer.to_string()]);
-            if let Some(deadline) = launch.deadline {
+            if let Some(deadline) = launch.deadline
+                && contender.way != Way::NoDeadline
+            {
                 command.args(["--deadline", &format!("{}ms", deadline.as_millis())]);
             }
         }
-        if contender.offload {
-            command.arg("--offload");
+        if launch.service == Service::Fanout
+            && let Some(upstream) = launch.upstream
+        {
+            command.args(["--upstream", &upstream.to_string()]);
+        }
+        match contender.way {
+            Way::Usual | Way::NoDeadline => {}
+            Way::Offload => _ = command.arg("--offload"),
+            Way::Four => _ = command.args(["--tasks", "4"]),
+            Way::OnReadable => _ = command.arg("--on-readable"),
         }
         Ok(command)
     }

@@ -15,8 +15,9 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::paced::Mix;
 use crate::failure::{Failure, reason};
-use crate::load::engine::{Engine, Stretch};
+use crate::load::engine::{Clocks, Engine, Stretch};
 use crate::load::live::Live;
 use crate::load::paced::{self, Class};
 use crate::load::plan::Plan;
@@ -32,6 +33,8 @@ pub struct Task {
     pub plan: Plan,
     /// The server's process.
     pub server: u32,
+    /// A process on the generator's side, whose time counts as the generator's.
+    pub helper: Option<u32>,
     /// Threads that share the connections. None for paced load, whose connections come with
     /// each order.
     pub threads: usize,
@@ -45,7 +48,9 @@ pub enum Order {
     /// One request on every connection; the answer is a [`Measured`].
     Once,
     /// Light and heavy connections, new ones; the answer is a [`Pair`].
-    Uneven {
+    Paced {
+        /// How many of both.
+        mix: Mix,
         /// Draws their order, and their gaps.
         seed: u64,
         /// How long to measure.
@@ -62,7 +67,7 @@ pub struct Slice {
     pub window: Duration,
 }
 
-/// What uneven load came to.
+/// What load at its own pace came to.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 pub struct Pair {
     /// Latencies of the light requests.
@@ -75,14 +80,14 @@ pub struct Pair {
     pub errors: u64,
 }
 
-/// The connections of uneven load, and what they ask for.
-pub fn uneven() -> [Class; 2] {
+/// The connections of paced load, and what they ask for.
+fn classes(mix: Mix) -> [Class; 2] {
     let class = |conns, micros| Class {
         conns,
         request: crate::serve::session::Work::request(micros),
         period: Duration::from_millis(5),
     };
-    [class(60, 0), class(4, 1_000)]
+    [class(mix.light, 0), class(mix.heavy, 1_000)]
 }
 
 /// What a slice came to.
@@ -125,18 +130,27 @@ pub fn command() -> Result<(), Failure> {
     if task.threads == 0 {
         priority::raise();
     }
-    let server = CpuClock::of(task.server)
-        .map_err(|error| Failure::io("read the server's CPU clock", &error))?;
+    let clock = |pid: u32| {
+        CpuClock::of(pid).map_err(|error| Failure::io("read another process's CPU clock", &error))
+    };
+    let clocks = Clocks {
+        server: Some(clock(task.server)?),
+        helper: task.helper.map(clock).transpose()?,
+    };
     let (live, stop) = (Live::default(), AtomicBool::new(false));
     thread::scope(|scope| {
         let mut crew = Vec::new();
         for index in 0..task.threads {
             let share = task.plan.share(index, task.threads);
             let (live, stop) = (&live, &stop);
-            let clock = (index == 0).then_some(server);
+            let clocks = if index == 0 {
+                clocks
+            } else {
+                Clocks::default()
+            };
             let (order, orders) = mpsc::channel::<Order>();
             let (answers, answer) = mpsc::channel();
-            scope.spawn(move || work(&share, clock, live, stop, &orders, &answers));
+            scope.spawn(move || work(&share, clocks, live, stop, &orders, &answers));
             crew.push((order, answer));
         }
         let opened: Answer<Vec<Stretch>> = crew.iter().map(hear).collect();
@@ -147,8 +161,8 @@ pub fn command() -> Result<(), Failure> {
         }
         for line in orders {
             let order: Order = parse(&line.map_err(|error| Failure::io("read orders", &error))?)?;
-            if let Order::Uneven { seed, window } = order {
-                say(run_uneven(task.plan.addr, seed, window))?;
+            if let Order::Paced { mix, seed, window } = order {
+                say(run_paced(task.plan.addr, mix, seed, window))?;
                 continue;
             }
             for (orders, _) in &crew {
@@ -172,14 +186,14 @@ fn hear((_, answers): &Member) -> Answer<Stretch> {
 /// One thread with its share of the connections: answers when they are open, then each order.
 fn work(
     plan: &Plan,
-    server: Option<CpuClock>,
+    clocks: Clocks,
     live: &Live,
     stop: &AtomicBool,
     orders: &mpsc::Receiver<Order>,
     answers: &mpsc::Sender<Answer<Stretch>>,
 ) {
     let say =
-        |answer: std::io::Result<Stretch>| answers.send(answer.map_err(|it| reason(&it))).is_ok();
+        |answer: std::io::Result<Stretch>| answers.send(answer.map_err(|it| why(&it))).is_ok();
     let mut engine = match Engine::open(plan, live, stop) {
         Ok(engine) => engine,
         // Who asked is told, or has gone away; either way there is nothing left to do.
@@ -193,8 +207,8 @@ fn work(
     }
     for order in orders {
         let stretch = match order {
-            Order::Slice(slice) => engine.run(slice.lead, slice.window, server),
-            Order::Once | Order::Uneven { .. } => engine.once().map(Stretch::empty),
+            Order::Slice(slice) => engine.run(slice.lead, slice.window, clocks),
+            Order::Once | Order::Paced { .. } => engine.once().map(Stretch::empty),
         };
         if !say(stretch) {
             return;
@@ -220,14 +234,21 @@ fn measured(stretches: &[Stretch]) -> Measured {
     }
 }
 
-fn run_uneven(server: SocketAddr, seed: u64, window: Duration) -> Answer<Pair> {
-    let tallies = paced::run(server, &uneven(), seed, window).map_err(|error| reason(&error))?;
+fn run_paced(server: SocketAddr, mix: Mix, seed: u64, window: Duration) -> Answer<Pair> {
+    let tallies = paced::run(server, &classes(mix), seed, window).map_err(|error| why(&error))?;
     Ok(Pair {
         light: tallies[0].percentiles(),
         heavy: tallies[1].percentiles(),
         requests: tallies.iter().map(|tally| tally.requests).sum(),
         errors: tallies.iter().map(Tally::errors).sum(),
     })
+}
+
+fn why(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::TimedOut => "no answer within five seconds".into(),
+        _ => reason(error),
+    }
 }
 
 fn parse<T: DeserializeOwned>(line: &str) -> Result<T, Failure> {
@@ -285,9 +306,9 @@ impl Remote {
         self.order(&Order::Once)
     }
 
-    /// Has it load its server unevenly.
-    pub fn uneven(&mut self, seed: u64, window: Duration) -> Result<Pair, Failure> {
-        self.order(&Order::Uneven { seed, window })
+    /// Has it load its server at its own pace.
+    pub fn paced(&mut self, mix: Mix, seed: u64, window: Duration) -> Result<Pair, Failure> {
+        self.order(&Order::Paced { mix, seed, window })
     }
 
     fn order<T: DeserializeOwned>(&mut self, order: &impl Serialize) -> Result<T, Failure> {
@@ -301,6 +322,6 @@ impl Remote {
         self.answers.read_line(&mut line).map_err(lost)?;
         let answer: Answer<T> = serde_json::from_str(&line)
             .map_err(|_| Failure::new("the load generator has gone away"))?;
-        answer.map_err(|why| Failure::new(format!("the load generator failed: {why}")))
+        answer.map_err(Failure::new)
     }
 }

@@ -3,7 +3,7 @@
 
 use super::plot::{Row, Scale, svg};
 use super::results::{Measurement, Run};
-use super::{idle, table, uneven};
+use super::{goals, idle, losses, paced, stall, table};
 use crate::failure::Failure;
 use crate::units::{bytes, grouped, time};
 
@@ -13,14 +13,17 @@ const STYLE: &str = include_str!("report.css");
 pub fn page(run: &Run) -> Result<String, Failure> {
     let raw = serde_json::to_string(run)
         .map_err(|error| Failure::new(format!("cannot write the result as JSON: {error}")))?;
-    let mut body = head(run);
+    let mut body = head(run) + &summary(run);
     for it in &run.tables {
         body += &measurement(it);
     }
     for it in &run.idle {
         body += &memory(it);
     }
-    for it in &run.uneven {
+    for it in &run.stalls {
+        body += &stalls(it);
+    }
+    for it in &run.paced {
         body += &latency(it);
     }
     // Inside a script element only '<' could end it early.
@@ -43,7 +46,7 @@ fn head(run: &Run) -> String {
         ("Machine", run.machine.clone()),
         ("Versions", run.versions.join(", ")),
         ("Date", run.date()),
-        ("Places", run.places.clone()),
+        ("Length", format!("{} s", run.seconds)),
     ];
     for (name, why) in &run.absent {
         rows.push(("Not measured", format!("{name}: {why}")));
@@ -59,8 +62,8 @@ fn head(run: &Run) -> String {
          of 1 is better. <b>floor-again</b> is the floor a second time: how far it is from 1 is \
          the noise, and the shaded band shows it. Slices whose neighbours differ by more than \
          {:.0} % were dropped. The load is a closed loop, so latencies leave out the requests \
-         that a stall kept from being sent; in <i>uneven</i> it is an open one, and they are \
-         in.</p>\n",
+         that a stall kept from being sent; in <i>uneven</i> and <i>fairness</i> it is an open one, \
+         and they are in.</p>\n",
         escape(&run.command_line()),
         run.tolerance * 100.0
     )
@@ -104,7 +107,11 @@ fn measurement(it: &Measurement) -> String {
             ..Row::default()
         })
         .collect();
-    let mut out = format!("<section>\n<h2>{}</h2>\n", escape(&table::title(it)));
+    let mut out = format!(
+        "<section>\n<h2>{}</h2>\n<p class=\"quiet\">{}</p>\n",
+        escape(&table::title(it)),
+        escape(&it.places)
+    );
     out += &svg(
         "CPU per request against the floor: each slice, quartiles, median",
         &ratios,
@@ -120,7 +127,7 @@ fn measurement(it: &Measurement) -> String {
         |nanos| time(nanos as u64),
     );
     out += &grid(&table::HEADS, &table::rows(it));
-    out + &list(&table::notes(&it.servers)) + "</section>\n"
+    out + &list(&table::all_notes(it)) + "</section>\n"
 }
 
 fn memory(found: &[idle::Idle]) -> String {
@@ -151,8 +158,58 @@ fn memory(found: &[idle::Idle]) -> String {
     out + &grid(&idle::HEADS, &idle::rows(found)) + "</section>\n"
 }
 
-fn latency(found: &[uneven::Uneven]) -> String {
-    let rows: Vec<Row> = found
+fn stalls(table: &stall::StallTable) -> String {
+    let rate = |figure: f64| grouped(figure.round() as u64);
+    let rates: Vec<Row> = table
+        .servers
+        .iter()
+        .map(|it| {
+            let median = it.over(stall::rate);
+            Row {
+                name: it.name.clone(),
+                dots: it.rounds.iter().map(stall::rate).collect(),
+                marks: vec![("median", median)],
+                label: rate(median),
+                ..Row::default()
+            }
+        })
+        .collect();
+    let tails: Vec<Row> = table
+        .servers
+        .iter()
+        .filter(|it| it.over(stall::p99) > 0.0)
+        .map(|it| Row {
+            name: it.name.clone(),
+            dots: it.rounds.iter().map(stall::p99).collect(),
+            marks: vec![("p99", it.over(stall::p99))],
+            label: time(it.over(stall::p99) as u64),
+            ..Row::default()
+        })
+        .collect();
+    let mut out = format!(
+        "<section>\n<h2>{}</h2>\n<p class=\"quiet\">{}</p>\n",
+        escape(&stall::title(table)),
+        escape(&table.places)
+    );
+    let scale = Scale::linear(&rates, &[0.0]);
+    out += &svg(
+        "requests per second: each round, median",
+        &rates,
+        scale,
+        None,
+        rate,
+    );
+    let scale = Scale::logarithmic(&tails);
+    out += &svg("p99: each round, median", &tails, scale, None, |nanos| {
+        time(nanos as u64)
+    });
+    out += &grid(&stall::HEADS, &stall::rows(table));
+    out + &list(&stall::notes(table)) + "</section>\n"
+}
+
+fn latency(table: &paced::PacedTable) -> String {
+    let rows: Vec<Row> = table
+        .servers
         .iter()
         .map(|it| {
             let [p50, p90, p99] = it.light();
@@ -165,8 +222,10 @@ fn latency(found: &[uneven::Uneven]) -> String {
             }
         })
         .collect();
-    let mut out = String::from(
-        "<section>\n<h2>uneven: 60 light connections beside 4 that compute for 1 ms</h2>\n",
+    let mut out = format!(
+        "<section>\n<h2>{}</h2>\n<p class=\"quiet\">{}</p>\n",
+        escape(&paced::title(table)),
+        escape(&table.places)
     );
     out += &svg(
         "latency of the light requests: p50, p90 and p99, medians over the rounds (on the right p90)",
@@ -175,8 +234,25 @@ fn latency(found: &[uneven::Uneven]) -> String {
         None,
         |nanos| time(nanos as u64),
     );
-    out += &grid(&uneven::HEADS, &uneven::rows(found));
-    out + &list(&uneven::notes(found)) + "</section>\n"
+    out += &grid(&paced::HEADS, &paced::rows(&table.servers));
+    out + &list(&paced::all_notes(table)) + "</section>\n"
+}
+
+/// Goals and losses, before everything else.
+fn summary(run: &Run) -> String {
+    let mut out = String::new();
+    let reached = goals::reached(run);
+    if !reached.is_empty() {
+        out += "<section>\n<h2>Goals</h2>\n";
+        out += &grid(&goals::HEADS, &goals::rows(&reached));
+        out += "</section>\n";
+    }
+    out += "<section>\n<h2>Losses</h2>\n";
+    out += &match losses::list(run) {
+        losses if losses.is_empty() => "<p>None beyond the noise of this run.</p>\n".into(),
+        losses => list(&losses),
+    };
+    out + "</section>\n"
 }
 
 fn grid(heads: &[&str], rows: &[Vec<String>]) -> String {
@@ -210,6 +286,7 @@ fn list(notes: &[String]) -> String {
 /// Losses and wins stand out alike.
 fn marked(text: &str) -> String {
     text.replace("LOSES", "<b class=\"loss\">LOSES</b>")
+        .replace("MISSED", "<b class=\"loss\">MISSED</b>")
         .replace("wins", "<b class=\"win\">wins</b>")
 }
 

@@ -21,7 +21,7 @@ use crate::units::{bytes, grouped};
 pub struct Idle {
     /// The server.
     pub name: String,
-    /// Before there was a connection.
+    /// When some connections had come and gone: what the server keeps in any case.
     pub empty: Memory,
     /// When all connections have been served and wait.
     pub full: Memory,
@@ -29,6 +29,8 @@ pub struct Idle {
     pub errors: u64,
     /// Connections.
     pub conns: usize,
+    /// Why it could not be measured.
+    pub failed: Option<String>,
 }
 
 impl Idle {
@@ -45,6 +47,17 @@ impl Idle {
     fn share(&self, figure: fn(&Memory) -> u64) -> f64 {
         (figure(&self.full) as f64 - figure(&self.empty) as f64) / self.conns as f64
     }
+}
+
+/// Connections that come and go before anything is counted.
+const WARM: usize = 100;
+
+/// How long memory has to be the same before it counts.
+const QUIET: Duration = Duration::from_millis(1_500);
+
+/// How long one server takes, about.
+pub fn length(conns: usize) -> Duration {
+    QUIET + Duration::from_secs(1) + Duration::from_micros(100) * conns as u32
 }
 
 /// Measures all of them. `stop` ends it early.
@@ -69,7 +82,15 @@ pub fn run(
                 contender.name
             )
         });
-        found.push(one(workload, conns, size, lineup, places, &contender)?);
+        let one = one(workload, conns, size, lineup, places, &contender);
+        found.push(one.unwrap_or_else(|why| Idle {
+            name: contender.name.into(),
+            empty: Memory::default(),
+            full: Memory::default(),
+            errors: conns as u64,
+            conns,
+            failed: Some(why.to_string()),
+        }));
     }
     Ok(found)
 }
@@ -77,8 +98,7 @@ pub fn run(
 /// The floor and the others; the noise of memory is not worth a second floor.
 fn contenders(lineup: &Lineup, places: &Places, workload: &Workload) -> Vec<Contender> {
     let others = lineup.present.iter().copied();
-    let suits =
-        |it: &Contender| it.name != FLOOR_AGAIN.name && it.suits(workload.service, places.workers);
+    let suits = |it: &Contender| it.name != FLOOR_AGAIN.name && it.suits(workload, places.workers);
     std::iter::once(FLOOR).chain(others.filter(suits)).collect()
 }
 
@@ -96,19 +116,25 @@ fn one(
         workers: places.workers,
         buffer: workload.buffer(size),
         deadline: None,
+        upstream: None,
     };
     let server = lineup.start(contender, launch)?;
     let pid = server.process.pid();
     let gone = || Failure::new(format!("the server '{}' has gone away", contender.name));
-    let empty = settled(pid).ok_or_else(gone)?;
-    let task = Task {
-        plan: workload.plan(server.addr, conns, size),
-        server: pid,
-        threads: 1,
+    let open = |conns| {
+        let task = Task {
+            plan: workload.plan(server.addr, conns, size),
+            server: pid,
+            helper: None,
+            threads: 1,
+        };
+        Remote::start(&task, &places.generator)
     };
-    let mut generator = Remote::start(&task, &places.generator)?;
+    open(conns.min(WARM))?.once()?;
+    let empty = settled(pid, QUIET / 3).ok_or_else(gone)?;
+    let mut generator = open(conns)?;
     let served = generator.once()?;
-    let full = settled(pid).ok_or_else(gone)?;
+    let full = settled(pid, QUIET).ok_or_else(gone)?;
     let missing = (conns as u64).saturating_sub(served.requests);
     Ok(Idle {
         name: contender.name.to_string(),
@@ -116,14 +142,16 @@ fn one(
         full,
         errors: served.errors.max(missing),
         conns,
+        failed: None,
     })
 }
 
-/// The memory of a process, once it has been the same for a while.
-fn settled(pid: u32) -> Option<Memory> {
-    let until = Instant::now() + Duration::from_secs(5);
+/// The memory of a process, once it has been the same for a while: a runtime gives back bit by bit
+/// what it no longer uses.
+fn settled(pid: u32, quiet: Duration) -> Option<Memory> {
+    let until = Instant::now() + Duration::from_secs(10);
     let (mut last, mut since) = (process::memory(pid)?, Instant::now());
-    while since.elapsed() < Duration::from_millis(300) && Instant::now() < until {
+    while since.elapsed() < quiet && Instant::now() < until {
         thread::sleep(Duration::from_millis(50));
         let now = process::memory(pid)?;
         if (now.resident, now.page_tables) != (last.resident, last.page_tables) {
@@ -139,7 +167,7 @@ pub const HEADS: [&str; 7] = [
     "RSS/conn",
     "page tables/conn",
     "together",
-    "RSS empty",
+    "RSS before",
     "RSS full",
     "against gopark",
 ];
@@ -147,12 +175,20 @@ pub const HEADS: [&str; 7] = [
 /// The rows of the table, without the heads.
 pub fn rows(found: &[Idle]) -> Vec<Vec<String>> {
     let sum = |it: &Idle| it.resident() + it.page_tables();
-    let own = found.iter().find(|it| it.name == "gopark").map(sum);
+    let own = found
+        .iter()
+        .find(|it| it.name == "gopark" && it.errors == 0)
+        .map(sum);
     let row = |it: &Idle| {
         let whole = |figure: f64| bytes(figure.max(0.0).round() as u64);
         let words = match own {
+            _ if it.failed.is_some() => it.failed.clone().unwrap_or_default(),
             _ if it.errors > 0 => format!("{} errors: worthless", it.errors),
             Some(_) if it.name == "gopark" => "-".into(),
+            // Against itself in another way there is nothing to win.
+            Some(own) if it.name.starts_with("gopark") => {
+                format!("{:.2} of gopark's", sum(it) / own.max(1.0))
+            }
             Some(own) if own > sum(it) * 1.01 => {
                 format!("gopark LOSES: {:.2} times as much", own / sum(it).max(1.0))
             }

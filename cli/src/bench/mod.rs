@@ -7,36 +7,43 @@
 //! | `places` | which cores they get |
 //! | `generator` | the load generator as a child process |
 //! | `schedule`, `random` | what each slice is compared with, and the order of slices |
+//! | `job`, `budget` | the measurements of a run, and how many rounds there is time for |
 //! | `run` | one table of CPU per request |
-//! | `idle`, `uneven` | the two measurements of another kind |
+//! | `idle`, `stall`, `paced` | the measurements of another kind |
 //! | `syscalls` | counting system calls with perf or strace |
 //! | `stats`, `table` | medians, and the text |
 //! | `results` | everything found, as it is written and read again |
+//! | `goals`, `losses` | what is wanted of gopark, and where it is behind |
 //! | `html`, `plot`, `markdown`, `baseline` | reports of it |
 
 pub mod baseline;
+pub mod budget;
 pub mod contender;
 pub mod generator;
 pub mod go;
+pub mod goals;
 pub mod html;
 pub mod idle;
+pub mod job;
+pub mod losses;
 pub mod markdown;
+pub mod paced;
 pub mod places;
 pub mod plot;
 pub mod random;
 pub mod results;
 pub mod run;
 pub mod schedule;
+pub mod stall;
 pub mod stats;
 pub mod syscalls;
 pub mod table;
-pub mod uneven;
 pub mod workload;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::args::BenchArgs;
 use crate::failure::Failure;
@@ -44,14 +51,20 @@ use crate::load::progress::Progress;
 use crate::output;
 use crate::sys::{affinity, process, signals};
 
+use budget::{Cost, Rounds};
 use contender::Lineup;
-use places::Places;
-use results::{Measurement, Run};
-use run::Table;
-use workload::{Kind, WORKLOADS, Workload};
+use job::{Job, Manner};
+use results::Run;
+use workload::{WORKLOADS, Workload};
 
-/// Idle connections are counted once per server, not in rounds; about this long each.
-const IDLE_LENGTH: Duration = Duration::from_secs(4);
+/// How long all workloads take together.
+const WHOLE: Duration = Duration::from_secs(25 * 60);
+
+/// How long a quick run takes.
+const QUICK: Duration = Duration::from_secs(3 * 60);
+
+/// Rounds of a run that has no time to keep to.
+const ROUNDS: usize = 12;
 
 /// Runs `gopark bench`.
 pub fn command(args: BenchArgs) -> Result<(), Failure> {
@@ -87,40 +100,54 @@ fn save(path: &Path, text: &str) -> Result<(), Failure> {
 fn tables_text(run: &Run) -> String {
     let mut text = String::new();
     run.tables.iter().for_each(|it| text += &table::text(it));
-    let about = |name| workload::find(name).expect("the name of a workload");
     for found in &run.idle {
         let conns = found.first().map_or(0, |it| it.conns);
-        text += &idle::text(about("idle"), conns, found);
+        let about = workload::find("idle").expect("the name of a workload");
+        text += &idle::text(about, conns, found);
     }
-    for found in &run.uneven {
-        text += &uneven::text(about("uneven"), found);
-    }
-    text
+    run.stalls.iter().for_each(|it| text += &stall::text(it));
+    run.paced.iter().for_each(|it| text += &paced::text(it));
+    text + &goals::text(run) + &losses::text(run)
 }
 
 fn wanted(names: &[String]) -> Vec<&'static Workload> {
-    let all = names.iter().any(|name| name == "all");
-    let named = |workload: &&Workload| all || names.iter().any(|name| name == workload.name);
+    let named = |workload: &&Workload| all(names) || names.iter().any(|it| it == workload.name);
     WORKLOADS.iter().filter(named).collect()
 }
 
-/// One measurement to be made.
-struct Job {
-    workload: &'static Workload,
-    conns: usize,
-    places: Places,
+fn all(names: &[String]) -> bool {
+    names.iter().any(|name| name == "all")
+}
+
+fn rounds(args: &BenchArgs) -> Rounds {
+    match (args.rounds, args.time) {
+        (Some(rounds), _) => Rounds::Fixed(rounds),
+        (None, Some(time)) => Rounds::Within(time),
+        (None, None) if args.quick => Rounds::Within(QUICK),
+        (None, None) if all(&args.workloads) => Rounds::Within(WHOLE),
+        (None, None) => Rounds::Fixed(ROUNDS),
+    }
+}
+
+fn manner(args: &BenchArgs) -> Manner {
+    let slice = args.slice.unwrap_or(match rounds(args) {
+        _ if args.quick => 60,
+        Rounds::Within(_) => 150,
+        Rounds::Fixed(_) => 300,
+    });
+    Manner {
+        size: args.size,
+        slice: Duration::from_millis(slice),
+        syscalls: !args.no_syscalls,
+    }
 }
 
 fn measure(args: &BenchArgs) -> Result<Run, Failure> {
+    let begun = Instant::now();
     let allowed =
         affinity::allowed().map_err(|error| Failure::io("read the allowed cores", &error))?;
     let workloads = wanted(&args.workloads);
-    let places = if args.all_cores {
-        Places::all(&allowed)
-    } else {
-        Places::apart(&allowed, args.server_core, args.generator_core)?
-    };
-    let jobs = jobs(args, &workloads, &places, &allowed);
+    let jobs = Job::all(args, &workloads, &allowed)?;
     for job in &jobs {
         crate::load::make_room(job.conns, 0)?;
     }
@@ -129,50 +156,34 @@ fn measure(args: &BenchArgs) -> Result<Run, Failure> {
     signals::on_stop(move |_| flag.store(true, Ordering::Relaxed))
         .map_err(|error| Failure::io("watch for signals", &error))?;
 
-    let services: Vec<_> = workloads.iter().map(|workload| workload.service).collect();
-    let lineup = Lineup::choose(&args.servers, &services);
-    let mut run = empty_run(args, &lineup, &places);
-    let length = jobs.iter().map(|job| job.length(args, &lineup)).sum();
+    let (rounds, manner) = (rounds(args), manner(args));
+    let lineup = Lineup::choose(&args.servers, args.quick, &workloads);
+    let costs: Vec<Cost> = jobs.iter().map(|job| job.cost(manner, &lineup)).collect();
+    let mut run = empty_run(args, manner, &lineup, &jobs);
+    let whole = |spent: Duration, costs: &[Cost]| {
+        let rounds = rounds.each(spent, costs);
+        costs.iter().map(|it| it.with(rounds)).sum::<Duration>()
+    };
+    let length = whole(begun.elapsed(), &costs);
     output::print(&introduction(&run, &lineup, length))?;
     let mut progress = Progress::new(length, args.quiet);
-    for job in &jobs {
+    for (index, job) in jobs.iter().enumerate() {
         if stop.load(Ordering::Relaxed) {
             break;
         }
-        let text = job.run(args, &lineup, &stop, &mut run, &mut progress)?;
+        let (spent, left) = (begun.elapsed(), &costs[index..]);
+        progress.expect(whole(spent, left));
+        let rounds = rounds.each(spent, left);
+        let text = job.run(manner, rounds, &lineup, &stop, &mut run, &mut progress)?;
         progress.suspend(|| output::print(&text))?;
     }
     progress.finish();
+    run.seconds = begun.elapsed().as_secs();
+    output::print(&(goals::text(&run) + &losses::text(&run)))?;
     Ok(run)
 }
 
-fn jobs(
-    args: &BenchArgs,
-    workloads: &[&'static Workload],
-    places: &Places,
-    allowed: &[usize],
-) -> Vec<Job> {
-    let mut jobs = Vec::new();
-    for &workload in workloads {
-        let uneven = workload.kind == Kind::Uneven;
-        let conns = match args.conns.as_slice() {
-            given @ [_, ..] if !uneven => given,
-            _ => workload.conns,
-        };
-        jobs.extend(conns.iter().map(|&conns| Job {
-            workload,
-            conns,
-            places: if uneven {
-                Places::together(allowed)
-            } else {
-                places.clone()
-            },
-        }));
-    }
-    jobs
-}
-
-fn empty_run(args: &BenchArgs, lineup: &Lineup, places: &Places) -> Run {
+fn empty_run(args: &BenchArgs, manner: Manner, lineup: &Lineup, jobs: &[Job]) -> Run {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     let begun = since.unwrap_or_default().as_secs();
     let mut versions = vec![format!("gopark {}", env!("CARGO_PKG_VERSION"))];
@@ -184,10 +195,12 @@ fn empty_run(args: &BenchArgs, lineup: &Lineup, places: &Places) -> Run {
         machine: process::machine(),
         versions,
         command: std::env::args().collect(),
-        places: places.text(),
+        places: jobs.first().map_or_else(String::new, Job::places_text),
+        size: args.size,
+        seconds: 0,
         begun,
         seed: begun,
-        slice_ms: args.slice,
+        slice_ms: manner.slice.as_millis() as u64,
         tolerance: schedule::TOLERANCE,
         absent: lineup
             .absent
@@ -196,78 +209,8 @@ fn empty_run(args: &BenchArgs, lineup: &Lineup, places: &Places) -> Run {
             .collect(),
         tables: Vec::new(),
         idle: Vec::new(),
-        uneven: Vec::new(),
-    }
-}
-
-impl Job {
-    fn table<'a>(&'a self, args: &BenchArgs) -> Table<'a> {
-        Table {
-            workload: self.workload,
-            conns: self.conns,
-            size: self.workload.size.unwrap_or(args.size),
-            rounds: args.rounds,
-            slice: Duration::from_millis(args.slice),
-            places: &self.places,
-            syscalls: !args.no_syscalls,
-        }
-    }
-
-    fn length(&self, args: &BenchArgs, lineup: &Lineup) -> Duration {
-        let table = self.table(args);
-        let servers = table.contenders(lineup).len();
-        match self.workload.kind {
-            Kind::Slices => table.length(servers),
-            Kind::Idle => IDLE_LENGTH * (servers as u32 + 1),
-            Kind::Uneven => {
-                let each = uneven::window(table.slice).mul_f64(1.25);
-                each * ((servers as u32 + 1) * args.rounds as u32)
-            }
-        }
-    }
-
-    /// Measures, adds what was found to `run`, and gives it as text.
-    fn run(
-        &self,
-        args: &BenchArgs,
-        lineup: &Lineup,
-        stop: &AtomicBool,
-        run: &mut Run,
-        progress: &mut Progress,
-    ) -> Result<String, Failure> {
-        let table = self.table(args);
-        let (workload, conns, places) = (self.workload, self.conns, &self.places);
-        Ok(match workload.kind {
-            Kind::Slices => {
-                let found = Measurement {
-                    workload: workload.name.into(),
-                    about: workload.about.into(),
-                    conns,
-                    size: table.size,
-                    rounds: args.rounds,
-                    servers: table.run(lineup, run.seed, stop, progress)?,
-                };
-                let text = table::text(&found);
-                run.tables.push(found);
-                text
-            }
-            Kind::Idle => {
-                let found = idle::run(workload, conns, args.size, lineup, places, stop, progress)?;
-                let text = idle::text(workload, conns, &found);
-                run.idle.push(found);
-                text
-            }
-            Kind::Uneven => {
-                let window = uneven::window(table.slice);
-                let (rounds, seed) = (args.rounds, run.seed);
-                let found = uneven::run(
-                    workload, rounds, window, lineup, places, seed, stop, progress,
-                )?;
-                let text = uneven::text(workload, &found);
-                run.uneven.push(found);
-                text
-            }
-        })
+        stalls: Vec::new(),
+        paced: Vec::new(),
     }
 }
 

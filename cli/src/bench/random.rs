@@ -19,6 +19,11 @@ impl Random {
         bits ^ (bits >> 31)
     }
 
+    /// A number from 0 up to, but not including, 1.
+    pub fn share(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
     /// The numbers below `count` in a drawn order.
     pub fn order(&mut self, count: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..count).collect();

@@ -5,8 +5,9 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::idle::Idle;
-use super::run::Outcome;
-use super::uneven::Uneven;
+use super::paced::PacedTable;
+use super::run::{Failed, Outcome};
+use super::stall::StallTable;
 use crate::failure::Failure;
 
 /// A run.
@@ -18,8 +19,12 @@ pub struct Run {
     pub versions: Vec<String>,
     /// The command line.
     pub command: Vec<String>,
-    /// Who ran where.
+    /// Who ran where in the first measurement; each table has its own.
     pub places: String,
+    /// Bytes in a request, where the workload leaves that open.
+    pub size: usize,
+    /// How long it took, in seconds.
+    pub seconds: u64,
     /// Seconds since 1970.
     pub begun: u64,
     /// Draws the orders.
@@ -34,8 +39,10 @@ pub struct Run {
     pub tables: Vec<Measurement>,
     /// Memory.
     pub idle: Vec<Vec<Idle>>,
-    /// Latency of light requests beside heavy ones.
-    pub uneven: Vec<Vec<Uneven>>,
+    /// Answers and latency where workers stall.
+    pub stalls: Vec<StallTable>,
+    /// Latency of requests at their own pace.
+    pub paced: Vec<PacedTable>,
 }
 
 /// One table of CPU per request.
@@ -49,10 +56,16 @@ pub struct Measurement {
     pub conns: usize,
     /// Bytes in an echo request.
     pub size: usize,
+    /// Who ran where.
+    pub places: String,
+    /// Threads that serve.
+    pub workers: usize,
     /// Rounds that were asked for.
     pub rounds: usize,
     /// The floor first, then the others.
     pub servers: Vec<Outcome>,
+    /// Those that could not be measured.
+    pub failed: Failed,
 }
 
 impl Run {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::budget::Cost;
 use super::contender::{Contender, FLOOR, Launch, Lineup, Running};
 use super::generator::{Measured, Remote, Slice, Task};
 use super::places::Places;
@@ -12,7 +13,7 @@ use super::random::Random;
 use super::schedule::{Bracketed, judge};
 use super::stats::{Spread, median};
 use super::syscalls::{self, Method};
-use super::workload::Workload;
+use super::workload::{Service, Workload};
 use crate::failure::Failure;
 use crate::load::progress::Progress;
 use crate::sys::process;
@@ -36,6 +37,18 @@ pub struct Table<'a> {
     pub syscalls: bool,
 }
 
+/// A request on one of many connections, the answers under way at the end included; about.
+const SWEEP: Duration = Duration::from_micros(10);
+
+/// Starting a server and its generator, about.
+const START: Duration = Duration::from_millis(60);
+
+/// Opening a connection, about.
+const OPEN: Duration = Duration::from_micros(50);
+
+/// Attaching and ending the tool that counts system calls, about.
+const COUNTING: Duration = Duration::from_millis(250);
+
 /// A server with its generator.
 struct Pair {
     server: Running,
@@ -53,6 +66,9 @@ pub struct Calls {
     pub method: Method,
 }
 
+/// Servers that could not be measured, and why.
+pub type Failed = Vec<(String, String)>;
+
 /// Everything about one server in one table.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Outcome {
@@ -62,6 +78,8 @@ pub struct Outcome {
     pub cpu_ratio: Option<Spread>,
     /// Requests per second relative to the floor: the median.
     pub rate_ratio: Option<f64>,
+    /// The 99th percentile of latency relative to the floor: the median.
+    pub p99_ratio: Option<f64>,
     /// CPU per request, in microseconds: the median over the slices.
     pub cpu_per_request_us: f64,
     /// Requests per second: the median.
@@ -90,15 +108,29 @@ pub struct Outcome {
 
 impl Table<'_> {
     /// How long measuring takes, about.
-    pub fn length(&self, contenders: usize) -> Duration {
-        let slices = self.rounds * (2 * contenders + 1);
-        (self.slice + self.lead()) * slices as u32
+    pub fn cost(&self, contenders: usize) -> Cost {
+        let (servers, conns) = (contenders as u32 + 1, self.conns as u32);
+        let slice = self.lead() + self.window() + SWEEP * conns;
+        let counting = if self.syscalls {
+            self.window() + COUNTING
+        } else {
+            Duration::ZERO
+        };
+        Cost {
+            fixed: (START + OPEN * conns + counting) * servers,
+            round: slice * (2 * servers - 1),
+        }
     }
 
     /// Unmeasured load before each slice: it fills the caches with this server's data, for the
     /// floor and for the others alike.
     fn lead(&self) -> Duration {
         (self.slice / 5).max(Duration::from_millis(30))
+    }
+
+    /// A slice in which every connection has its turn some times over.
+    fn window(&self) -> Duration {
+        self.slice.max(SWEEP * 5 * self.conns as u32)
     }
 
     /// Measures. `stop` ends it early, with the rounds so far.
@@ -108,13 +140,18 @@ impl Table<'_> {
         seed: u64,
         stop: &AtomicBool,
         progress: &mut Progress,
-    ) -> Result<Vec<Outcome>, Failure> {
-        let mut floor = self.start(lineup, &FLOOR)?;
-        let mut others = self
-            .contenders(lineup)
-            .iter()
-            .map(|contender| self.start(lineup, contender))
-            .collect::<Result<Vec<Pair>, Failure>>()?;
+    ) -> Result<(Vec<Outcome>, Failed), Failure> {
+        let upstream = self.upstream(lineup)?;
+        let upstream = upstream.as_ref();
+        let mut floor = self.start(lineup, &FLOOR, upstream)?;
+        let (mut others, mut failed) = (Vec::new(), Failed::new());
+        for contender in self.contenders(lineup) {
+            match self.start(lineup, &contender, upstream) {
+                Ok(pair) => others.push(pair),
+                Err(why) => failed.push((contender.name.into(), why.to_string())),
+            }
+        }
+        let mut gone = vec![false; others.len()];
         let mut slices: Vec<Vec<Bracketed>> = vec![Vec::new(); others.len()];
         let mut floors: Vec<Measured> = Vec::new();
         let mut random = Random::new(seed);
@@ -124,6 +161,9 @@ impl Table<'_> {
                 if stop.load(Ordering::Relaxed) {
                     break;
                 }
+                if gone[index] {
+                    continue;
+                }
                 progress.show(|| {
                     let name = others[index].server.contender.name;
                     format!(
@@ -131,7 +171,15 @@ impl Table<'_> {
                         self.conns, self.rounds
                     )
                 });
-                let slice = self.load(&mut others[index])?;
+                let slice = match self.load(&mut others[index]) {
+                    Ok(slice) => slice,
+                    Err(why) => {
+                        gone[index] = true;
+                        let name = others[index].server.contender.name;
+                        failed.push((name.into(), why.to_string()));
+                        continue;
+                    }
+                };
                 let after = self.load(&mut floor)?;
                 floors.push(before.clone());
                 slices[index].push(Bracketed {
@@ -144,20 +192,45 @@ impl Table<'_> {
             floors.push(before);
         }
         let mut outcomes = vec![self.outcome(&mut floor, &floors, Vec::new(), stop)];
-        for (pair, slices) in others.iter_mut().zip(slices) {
+        for ((pair, slices), gone) in others.iter_mut().zip(slices).zip(gone) {
+            if gone {
+                continue;
+            }
             let own: Vec<Measured> = slices.iter().map(|slice| slice.slice.clone()).collect();
             outcomes.push(self.outcome(pair, &own, slices, stop));
         }
-        Ok(outcomes)
+        Ok((outcomes, failed))
     }
 
-    fn start(&self, lineup: &Lineup, contender: &Contender) -> Result<Pair, Failure> {
+    /// The server that the servers ask, if they do. It runs beside the generator.
+    fn upstream(&self, lineup: &Lineup) -> Result<Option<Running>, Failure> {
+        if self.workload.service != Service::Fanout {
+            return Ok(None);
+        }
+        let launch = Launch {
+            service: Service::Echo,
+            cores: &self.places.generator,
+            workers: 1,
+            buffer: 4096,
+            deadline: None,
+            upstream: None,
+        };
+        lineup.start(&FLOOR, launch).map(Some)
+    }
+
+    fn start(
+        &self,
+        lineup: &Lineup,
+        contender: &Contender,
+        upstream: Option<&Running>,
+    ) -> Result<Pair, Failure> {
         let launch = Launch {
             service: self.workload.service,
             cores: &self.places.servers,
             workers: self.places.workers,
             buffer: self.workload.buffer(self.size),
             deadline: self.workload.deadline,
+            upstream: upstream.map(|it| it.addr),
         };
         let server = lineup.start(contender, launch)?;
         let empty = process::resident_bytes(server.process.pid()).unwrap_or(0);
@@ -165,6 +238,7 @@ impl Table<'_> {
         let task = Task {
             plan,
             server: server.process.pid(),
+            helper: upstream.map(|it| it.process.pid()),
             threads: self.places.generator_threads.min(self.conns),
         };
         let generator = Remote::start(&task, &self.places.generator)?;
@@ -177,14 +251,14 @@ impl Table<'_> {
 
     /// Those who take part.
     pub fn contenders(&self, lineup: &Lineup) -> Vec<Contender> {
-        let suits = |it: &Contender| it.suits(self.workload.service, self.places.workers);
+        let suits = |it: &Contender| it.suits(self.workload, self.places.workers);
         lineup.present.iter().copied().filter(suits).collect()
     }
 
     fn load(&self, pair: &mut Pair) -> Result<Measured, Failure> {
         pair.generator.run(Slice {
             lead: self.lead(),
-            window: self.slice,
+            window: self.window(),
         })
     }
 
@@ -198,6 +272,7 @@ impl Table<'_> {
         let over = |figure: fn(&Measured) -> f64| median(own.iter().map(figure));
         let (cpu_ratio, dropped) = judge(&slices);
         let rates: Vec<f64> = slices.iter().filter_map(Bracketed::rate_ratio).collect();
+        let p99s: Vec<f64> = slices.iter().filter_map(Bracketed::p99_ratio).collect();
         let pid = pair.server.process.pid();
         let resident = process::resident_bytes(pid);
         let count = self.syscalls && !stop.load(Ordering::Relaxed);
@@ -205,6 +280,7 @@ impl Table<'_> {
             name: pair.server.contender.name.to_string(),
             cpu_ratio,
             rate_ratio: (!rates.is_empty()).then(|| median(rates)),
+            p99_ratio: (!p99s.is_empty()).then(|| median(p99s)),
             cpu_per_request_us: over(|slice| slice.cpu_per_request().unwrap_or(0.0)),
             requests_per_second: over(|slice| slice.requests as f64 / slice.seconds),
             p50_ns: over(|slice| slice.latency_ns.p50 as f64),
@@ -228,7 +304,7 @@ impl Table<'_> {
     fn syscalls_of(&self, pid: u32, generator: &mut Remote) -> Option<Calls> {
         let slice = Slice {
             lead: Duration::ZERO,
-            window: self.slice,
+            window: self.window(),
         };
         let (method, calls, measured) = syscalls::count(pid, || generator.run(slice))?;
         let requests = measured.ok()?.all_requests;

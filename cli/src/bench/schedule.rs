@@ -36,6 +36,13 @@ impl Bracketed {
         Some(rate(&self.slice) / ((rate(&self.before) + rate(&self.after)) / 2.0))
     }
 
+    /// The slice's 99th percentile of latency, divided by that of its neighbours.
+    pub fn p99_ratio(&self) -> Option<f64> {
+        self.cpu_ratio()?;
+        let p99 = |slice: &Measured| slice.latency_ns.p99 as f64;
+        Some(p99(&self.slice) / ((p99(&self.before) + p99(&self.after)) / 2.0).max(1.0))
+    }
+
     fn ratio(&self, figure: impl Fn(&Measured) -> Option<f64>) -> Option<f64> {
         let (before, after) = (figure(&self.before)?, figure(&self.after)?);
         let mean = (before + after) / 2.0;

@@ -6,7 +6,7 @@ use super::stats::Spread;
 use super::syscalls::Method;
 use crate::load::report::SATURATED;
 use crate::output;
-use crate::units::{bytes, grouped, time};
+use crate::units::{bytes, connections, grouped, time};
 
 /// Differences smaller than this are never called anything but even.
 const LEAST: f64 = 0.01;
@@ -48,7 +48,7 @@ pub fn verdict(outcome: &Outcome, noise: f64) -> Verdict {
 }
 
 /// The columns of the table.
-pub const HEADS: [&str; 13] = [
+pub const HEADS: [&str; 14] = [
     "server",
     "CPU us",
     "ratio",
@@ -57,6 +57,7 @@ pub const HEADS: [&str; 13] = [
     "req/s",
     "p50",
     "p99",
+    "p99 ratio",
     "p99.9",
     "calls",
     "RSS/conn",
@@ -77,29 +78,35 @@ pub fn text(table: &Measurement) -> String {
     all.extend(rows(table));
     let mut text = format!("\n{}\n", title(table));
     text += &output::table(&all);
-    for note in notes(&table.servers) {
+    for note in all_notes(table) {
         text += &format!("  {note}\n");
     }
     text
 }
 
+/// The notes, and who could not be measured.
+pub fn all_notes(table: &Measurement) -> Vec<String> {
+    let failed = table.failed.iter();
+    let mut notes: Vec<String> = failed
+        .map(|(name, why)| format!("{name} could not be measured: {why}"))
+        .collect();
+    notes.extend(self::notes(&table.servers));
+    notes
+}
+
 /// What the table is about, in one line.
 pub fn title(table: &Measurement) -> String {
-    let conns = grouped(table.conns as u64);
-    let connections = if table.conns == 1 {
-        "connection"
-    } else {
-        "connections"
-    };
     let size = match super::workload::find(&table.workload) {
-        Some(workload) if workload.service == super::workload::Service::Echo => {
+        Some(workload) if workload.service != super::workload::Service::Http => {
             format!(", {} bytes", grouped(table.size as u64))
         }
         _ => String::new(),
     };
     format!(
-        "{} ({}){size}, {conns} {connections}",
-        table.workload, table.about
+        "{} ({}){size}, {}",
+        table.workload,
+        table.about,
+        connections(table.conns)
     )
 }
 
@@ -148,6 +155,10 @@ fn row(outcome: &Outcome, conns: usize, noise: f64) -> Vec<String> {
         grouped(outcome.requests_per_second.round() as u64),
         time(outcome.p50_ns as u64),
         time(outcome.p99_ns as u64),
+        match outcome.p99_ratio {
+            Some(ratio) => format!("{ratio:.2}"),
+            None => "-".into(),
+        },
         time(outcome.p999_ns as u64),
         calls,
         memory,
@@ -217,9 +228,15 @@ fn against(own: &Outcome, other: &Outcome, noise: f64) -> Option<String> {
     }
     let share = own.median / ratio.median;
     let doubt = noise.max(own.notch()).max(ratio.notch());
+    // Against itself in another way there is nothing to win.
+    let (more_word, less_word) = if other.name.starts_with("gopark") {
+        ("more", "less")
+    } else {
+        ("LOSES", "wins")
+    };
     let word = match share - 1.0 {
-        more if more > doubt => "LOSES",
-        more if more < -doubt => "wins",
+        more if more > doubt => more_word,
+        more if more < -doubt => less_word,
         _ => "even",
     };
     Some(format!(
@@ -242,6 +259,7 @@ mod tests {
                 count: 12,
             }),
             rate_ratio: None,
+            p99_ratio: None,
             cpu_per_request_us: 5.0,
             requests_per_second: 1e5,
             p50_ns: 1e5,

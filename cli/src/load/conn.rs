@@ -1,8 +1,9 @@
 //! One connection of the generator.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
 use std::time::Instant;
+
+use socket2::Socket;
 
 use super::plan::Plan;
 use super::reply::{Found, Reply};
@@ -12,7 +13,7 @@ use crate::sys::epoll::Event;
 /// A connection that is being opened or used. A replacement is a new value.
 #[derive(Debug)]
 pub struct Conn {
-    stream: TcpStream,
+    stream: Socket,
     /// The connection is established.
     pub open: bool,
     readable: bool,
@@ -26,6 +27,10 @@ pub struct Conn {
     pub since: Instant,
     /// Requests answered on this connection.
     pub served: usize,
+    /// When the next request is to be one that stalls the server.
+    pub stalls_at: Option<Instant>,
+    /// The current batch is one.
+    pub stalling: bool,
     reply: Reply,
 }
 
@@ -42,7 +47,7 @@ pub enum Step {
 
 impl Conn {
     /// A connection that was just started.
-    pub fn new(stream: TcpStream, plan: &Plan, now: Instant) -> Conn {
+    pub fn new(stream: Socket, plan: &Plan, now: Instant) -> Conn {
         Conn {
             stream,
             open: false,
@@ -53,12 +58,14 @@ impl Conn {
             due: 0,
             since: now,
             served: 0,
+            stalls_at: None,
+            stalling: false,
             reply: Reply::new(plan),
         }
     }
 
     /// The socket, for registering it.
-    pub fn stream(&self) -> &TcpStream {
+    pub fn stream(&self) -> &Socket {
         &self.stream
     }
 

@@ -10,10 +10,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::conn::{Conn, Step};
-use super::dial::Dialer;
+use super::dial::{Dialer, Transport};
 use super::live::Live;
-use super::plan::Plan;
+use super::plan::{Plan, Protocol};
 use super::tally::{Tally, Trouble};
+use crate::bench::random::Random;
 use crate::sys::clock::CpuClock;
 use crate::sys::epoll::{self, Epoll, Event, Events};
 
@@ -31,6 +32,9 @@ const TICK: Duration = Duration::from_millis(50);
 pub struct Engine<'a> {
     plan: Plan,
     batch: Vec<u8>,
+    /// The same, for requests that stall the server.
+    stalling_batch: Vec<u8>,
+    random: Random,
     epoll: Epoll,
     dialer: Dialer,
     /// Each place has a number of uses, so that an event for a connection that was closed in the
@@ -58,10 +62,25 @@ pub struct Stretch {
     pub answered: u64,
     /// How long it took.
     pub elapsed: Duration,
-    /// CPU time of the generator's thread.
+    /// CPU time of the generator's thread, and of what helps it.
     pub own_cpu: Duration,
     /// CPU time of the server, if its clock was given.
     pub server_cpu: Option<Duration>,
+}
+
+/// Whose CPU time is read, besides that of the generator's thread.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Clocks {
+    /// The server's.
+    pub server: Option<CpuClock>,
+    /// A process on the generator's side, whose time counts as the generator's.
+    pub helper: Option<CpuClock>,
+}
+
+impl Clocks {
+    fn own(self) -> io::Result<Duration> {
+        Ok(CpuClock::THREAD.read()? + read(self.helper)?.unwrap_or_default())
+    }
 }
 
 impl Stretch {
@@ -83,9 +102,17 @@ impl<'a> Engine<'a> {
     pub fn open(plan: &Plan, live: &'a Live, stop: &'a AtomicBool) -> io::Result<Engine<'a>> {
         let batch = plan.batch();
         let now = Instant::now();
+        let transport = match plan.protocol {
+            Protocol::Datagram { .. } => Transport::Udp,
+            Protocol::Echo { .. } | Protocol::Http { .. } => Transport::Tcp,
+        };
+        let churn = plan.requests_per_conn.is_some();
         let mut engine = Engine {
             epoll: Epoll::new()?,
-            dialer: Dialer::new(plan.addr, plan.conns, plan.requests_per_conn.is_some()),
+            stalling_batch: plan.stalling_batch(),
+            // The same times for every server.
+            random: Random::new(1),
+            dialer: Dialer::new(plan.addr, transport, plan.conns, churn),
             places: (0..plan.conns).map(|_| (0, None)).collect(),
             empty: (0..plan.conns).map(|place| (now, place)).collect(),
             buffer: vec![0; 64 * 1024],
@@ -159,26 +186,25 @@ impl<'a> Engine<'a> {
 
     /// Loads the server for `window`, after `lead` of the same load that is not counted. Ends with
     /// every answer received or given up, so that the server is left in peace.
-    pub fn run(
-        &mut self,
-        lead: Duration,
-        window: Duration,
-        server: Option<CpuClock>,
-    ) -> io::Result<Stretch> {
+    pub fn run(&mut self, lead: Duration, window: Duration, clocks: Clocks) -> io::Result<Stretch> {
         self.sending = true;
         let begun = Instant::now();
         for place in 0..self.places.len() {
+            if let Some(conn) = &mut self.places[place].1 {
+                // What came due while nothing was sent does not count.
+                conn.stalls_at = None;
+            }
             self.go_on(place, begun);
         }
         self.turn_until(begun + lead)?;
         if !lead.is_zero() {
             self.tally = Tally::new();
         }
-        let (start, own, theirs) = (Instant::now(), CpuClock::THREAD.read()?, read(server)?);
+        let (start, own, theirs) = (Instant::now(), clocks.own()?, read(clocks.server)?);
         self.turn_until(start + window)?;
         let elapsed = start.elapsed();
-        let own_cpu = CpuClock::THREAD.read()?.saturating_sub(own);
-        let server_cpu = match (read(server)?, theirs) {
+        let own_cpu = clocks.own()?.saturating_sub(own);
+        let server_cpu = match (read(clocks.server)?, theirs) {
             (Some(after), Some(before)) => Some(after.saturating_sub(before)),
             _ => None,
         };
@@ -303,12 +329,20 @@ impl<'a> Engine<'a> {
                     if conn.served > 0 || self.plan.requests_per_conn.is_none() {
                         conn.since = now;
                     }
-                    conn.begin(&self.plan, &self.batch);
+                    if let Some(stalls) = self.plan.stalls {
+                        conn.stalling = conn.stalls_at.is_some_and(|at| at <= now);
+                        if conn.stalling || conn.stalls_at.is_none() {
+                            conn.stalls_at = Some(now + stalls.gap(self.random.share()));
+                        }
+                    }
+                    let batch = batch(conn, &self.batch, &self.stalling_batch);
+                    conn.begin(&self.plan, batch);
                     self.due += conn.due;
                 }
             }
             let due = conn.due;
-            match conn.step(&self.batch, &mut self.buffer) {
+            let batch = batch(conn, &self.batch, &self.stalling_batch);
+            match conn.step(batch, &mut self.buffer) {
                 Ok(Step::Waits) => return,
                 Ok(Step::Took(found, bytes)) => {
                     self.due -= due - conn.due;
@@ -406,6 +440,11 @@ impl<'a> Engine<'a> {
             }
         }
     }
+}
+
+/// What is under way on a connection.
+fn batch<'a>(conn: &Conn, usual: &'a [u8], stalling: &'a [u8]) -> &'a [u8] {
+    if conn.stalling { stalling } else { usual }
 }
 
 fn read(clock: Option<CpuClock>) -> io::Result<Option<Duration>> {

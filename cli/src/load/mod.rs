@@ -37,7 +37,7 @@ use crate::failure::{Failure, reason};
 use crate::sys::{limits, signals};
 use crate::units::grouped;
 
-use engine::{Engine, Stretch};
+use engine::{Clocks, Engine, Stretch};
 use live::Live;
 use plan::{Plan, Protocol};
 use progress::Progress;
@@ -60,6 +60,7 @@ pub fn command(args: LoadArgs) -> Result<(), Failure> {
         pipeline: args.pipeline,
         requests_per_conn: args.requests_per_conn,
         burst: false,
+        stalls: None,
         timeout: args.timeout,
     };
     check(&plan)?;
@@ -141,7 +142,7 @@ pub fn run(
                     if failed.load(Ordering::Relaxed) {
                         return Err(io::ErrorKind::Interrupted.into());
                     }
-                    engine.run(Duration::ZERO, window, None)
+                    engine.run(Duration::ZERO, window, Clocks::default())
                 })
             })
             .collect();

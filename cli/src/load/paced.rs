@@ -9,10 +9,11 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use super::dial::Dialer;
+use super::dial::{Dialer, Transport};
+use socket2::Socket;
+
 use super::tally::{Tally, Trouble};
 use crate::bench::random::Random;
 use crate::sys::epoll::{self, Epoll, Events};
@@ -29,7 +30,7 @@ pub struct Class {
 }
 
 struct Lane {
-    stream: TcpStream,
+    stream: Socket,
     class: usize,
     /// When the next request should be sent.
     next: Instant,
@@ -56,7 +57,7 @@ pub fn run(
     let mut tallies: Vec<Tally> = classes.iter().map(|_| Tally::new()).collect();
     let mut due = BinaryHeap::new();
     for (index, lane) in lanes.iter_mut().enumerate() {
-        lane.next = begun + classes[lane.class].period.mul_f64(share(&mut random));
+        lane.next = begun + classes[lane.class].period.mul_f64(random.share());
         due.push(Reverse((lane.next, index)));
     }
     let mut events = Events::with_capacity(256);
@@ -72,7 +73,7 @@ pub fn run(
             due.pop();
             let lane = &mut lanes[index];
             let class = &classes[lane.class];
-            lane.next = when + class.period.mul_f64(0.8 + 0.4 * share(&mut random));
+            lane.next = when + class.period.mul_f64(0.8 + 0.4 * random.share());
             match lane.since {
                 // The answer to the last one brings this one along.
                 Some(_) => lane.next = when,
@@ -105,7 +106,7 @@ pub fn run(
             if lane.next <= now {
                 let should = lane.next;
                 lane.send(&class.request, should, &mut tallies);
-                lane.next = should + class.period.mul_f64(0.8 + 0.4 * share(&mut random));
+                lane.next = should + class.period.mul_f64(0.8 + 0.4 * random.share());
                 due.push(Reverse((lane.next, index)));
             }
         }
@@ -119,10 +120,6 @@ pub fn run(
     Ok(tallies)
 }
 
-fn share(random: &mut Random) -> f64 {
-    (random.next() >> 11) as f64 / (1u64 << 53) as f64
-}
-
 fn open(
     server: std::net::SocketAddr,
     classes: &[Class],
@@ -134,7 +131,7 @@ fn open(
         .enumerate()
         .flat_map(|(index, class)| std::iter::repeat_n(index, class.conns))
         .collect();
-    let mut dialer = Dialer::new(server, all.len(), false);
+    let mut dialer = Dialer::new(server, Transport::Tcp, all.len(), false);
     let mut lanes = Vec::with_capacity(all.len());
     for place in random.order(all.len()) {
         let stream = dialer.start()?;

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::serve::session::Work;
+
 /// What is said on a connection.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -14,11 +16,34 @@ pub enum Protocol {
         /// Bytes in a request.
         size: usize,
     },
+    /// Send a datagram of that many bytes and receive the same ones.
+    Datagram {
+        /// Bytes in a request.
+        size: usize,
+    },
     /// HTTP/1.1 GET.
     Http {
         /// The path asked for.
         path: String,
     },
+}
+
+/// Requests that ask the server to compute, at times drawn for each connection.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Stalls {
+    /// On each connection, on average. The gaps are exponential, each from the last such request
+    /// on; a connection that waits for its answer does not make up for those it has missed.
+    pub per_second: u32,
+    /// How long one computes.
+    pub micros: u32,
+}
+
+impl Stalls {
+    /// The time to the next one, for a number drawn evenly from 0 up to 1.
+    pub fn gap(&self, drawn: f64) -> Duration {
+        let mean = 1.0 / f64::from(self.per_second.max(1));
+        Duration::from_secs_f64(-mean * (1.0 - drawn).max(1e-9).ln())
+    }
 }
 
 /// A closed loop over a number of connections.
@@ -36,6 +61,8 @@ pub struct Plan {
     pub requests_per_conn: Option<usize>,
     /// Connections are replaced all at once, when the last of them is done.
     pub burst: bool,
+    /// Among the others, requests of [`Work`] that take long.
+    pub stalls: Option<Stalls>,
     /// How long to wait for a connection or an answer.
     pub timeout: Duration,
 }
@@ -46,10 +73,19 @@ impl Plan {
         self.request().repeat(self.pipeline)
     }
 
+    /// The bytes of a batch that stalls the server, if some are to.
+    pub fn stalling_batch(&self) -> Vec<u8> {
+        let request = |stalls: Stalls| Work::request(stalls.micros).repeat(self.pipeline);
+        self.stalls.map_or_else(Vec::new, request)
+    }
+
     fn request(&self) -> Vec<u8> {
         match &self.protocol {
+            _ if self.stalls.is_some() => Work::request(0),
             // Neighbouring bytes differ, so that a lost or repeated one shows.
-            Protocol::Echo { size } => (0..*size).map(|at| b'a' + (at % 23) as u8).collect(),
+            Protocol::Echo { size } | Protocol::Datagram { size } => {
+                (0..*size).map(|at| b'a' + (at % 23) as u8).collect()
+            }
             Protocol::Http { path } => {
                 // The server closes first, so that it, not we, keeps the spent port numbers.
                 let close = match self.requests_per_conn {
@@ -83,6 +119,7 @@ mod tests {
             pipeline: 2,
             requests_per_conn: None,
             burst: false,
+            stalls: None,
             timeout: Duration::from_secs(1),
         }
     }
@@ -94,6 +131,20 @@ mod tests {
         assert_eq!(
             http,
             b"GET /x HTTP/1.1\r\nHost: 127.0.0.1:80\r\n\r\n".repeat(2)
+        );
+    }
+
+    #[test]
+    fn stalls_come_as_often_as_they_should_on_average() {
+        let stalls = Stalls {
+            per_second: 10,
+            micros: 1_000,
+        };
+        let gaps = (0..1_000).map(|at| stalls.gap((f64::from(at) + 0.5) / 1_000.0));
+        let mean = gaps.sum::<Duration>() / 1_000;
+        assert!(
+            mean.abs_diff(Duration::from_millis(100)) < Duration::from_millis(1),
+            "{mean:?}"
         );
     }
 

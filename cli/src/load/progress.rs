@@ -36,22 +36,28 @@ impl Progress {
         }
     }
 
+    /// Corrects the length: so much is left.
+    pub fn expect(&mut self, left: Duration) {
+        self.length = self.begun.elapsed() + left;
+    }
+
     /// Shows how far the time has come, and what there is to say.
     pub fn show(&mut self, message: impl FnOnce() -> String) {
         let elapsed = self.begun.elapsed();
         let share = elapsed.as_secs_f64() / self.length.as_secs_f64().max(1e-9);
+        let left = left(self.length.saturating_sub(elapsed));
         match self.next_line {
             Some(due) if elapsed >= due => {
                 self.next_line = Some(due + Duration::from_secs(1));
                 // Progress that cannot be shown is no reason to stop working.
-                let line = format!("  {:4.1} s  {}\n", elapsed.as_secs_f64(), message());
+                let line = format!("  {:4.1} s  {}{left}\n", elapsed.as_secs_f64(), message());
                 let _ = std::io::stderr().write_all(line.as_bytes());
             }
             Some(_) => {}
             None => {
                 self.bar.set_position((share.min(1.0) * 1000.0) as u64);
                 if !self.bar.is_hidden() {
-                    self.bar.set_message(message());
+                    self.bar.set_message(message() + &left);
                 }
             }
         }
@@ -65,5 +71,14 @@ impl Progress {
     /// Takes the bar away.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// What is left, once it is worth saying.
+fn left(time: Duration) -> String {
+    match time.as_secs() {
+        0..=9 => String::new(),
+        seconds @ 10..=119 => format!(", {seconds} s left"),
+        seconds => format!(", {} min left", seconds.div_ceil(60)),
     }
 }

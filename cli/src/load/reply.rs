@@ -59,7 +59,7 @@ impl Reply {
     /// A reader for a new connection.
     pub fn new(plan: &Plan) -> Reply {
         match plan.protocol {
-            Protocol::Echo { size } => Reply::Echo { size, got: 0 },
+            Protocol::Echo { size } | Protocol::Datagram { size } => Reply::Echo { size, got: 0 },
             Protocol::Http { .. } => Reply::Http(HttpReply::default()),
         }
     }

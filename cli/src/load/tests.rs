@@ -38,6 +38,7 @@ fn plan(addr: SocketAddr, protocol: Protocol) -> Plan {
         pipeline: 1,
         requests_per_conn: None,
         burst: false,
+        stalls: None,
         timeout,
     }
 }

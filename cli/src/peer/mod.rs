@@ -16,16 +16,20 @@ pub mod threads;
 pub mod tokio;
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+#[cfg(feature = "peers")]
+use self::monoio::Driver;
+use self::tokio::Flavour;
 use crate::args::{PeerArgs, PeerKind, ServiceKind};
 use crate::failure::Failure;
 use crate::serve::http::Limits;
 use crate::serve::http::session::Http;
 use crate::serve::http::site::Site;
+use crate::serve::rules::FRAME;
 use crate::serve::session::{Discard, Echo, Session, Work};
 use crate::sys::limits;
 
@@ -42,6 +46,10 @@ pub struct Setup {
     pub deadline: Option<Duration>,
     /// Computing is handed to a thread for blocking work, where the peer has such threads.
     pub offload: bool,
+    /// Tasks that receive datagrams from the socket at once.
+    pub tasks: usize,
+    /// Beside the connections there are tasks that compute and yield and never end.
+    pub crowd: bool,
 }
 
 /// Runs `gopark peer`. It ends with the process.
@@ -54,14 +62,27 @@ pub fn command(args: PeerArgs) -> Result<(), Failure> {
         buffer: args.buffer,
         deadline: args.deadline,
         offload: args.offload,
+        tasks: args.tasks,
+        crowd: args.service == ServiceKind::Crowd,
     };
     let site = Site::new(|| "{}\n".into());
     let http = move || Http::new(site.clone(), Limits::default());
+    let kind = args.kind;
     let done = match args.service {
-        ServiceKind::Echo => serve(args.kind, setup, || Echo),
-        ServiceKind::Http => serve(args.kind, setup, http),
-        ServiceKind::Discard => serve(args.kind, setup, || Discard),
-        ServiceKind::Work => serve(args.kind, setup, Work::default),
+        ServiceKind::Echo | ServiceKind::Crowd => serve(kind, setup, || Echo),
+        ServiceKind::Http => serve(kind, setup, http),
+        ServiceKind::Discard => serve(kind, setup, || Discard),
+        ServiceKind::Work => serve(kind, setup, Work::default),
+        ServiceKind::Udp => datagrams(kind, setup),
+        ServiceKind::Shared => shared(kind, setup)?,
+        ServiceKind::Fanout => match args.upstream {
+            Some(upstream) => fanout(kind, setup, upstream),
+            None => {
+                return Err(Failure::usage(
+                    "fanout needs --upstream, the address of an echo server",
+                ));
+            }
+        },
     };
     done.map_err(|error| Failure::io(format_args!("serve on {}", args.addr), &error))
 }
@@ -73,17 +94,79 @@ fn serve<S: Session>(
 ) -> io::Result<()> {
     match kind {
         PeerKind::RawEpoll => raw_epoll::serve(setup, session),
-        PeerKind::TokioMt => tokio::serve_multi_thread(setup, session),
-        PeerKind::TokioCt => tokio::serve_current_thread(setup, session),
+        PeerKind::TokioMt => tokio::serve(Flavour::MultiThread, setup, session),
+        PeerKind::TokioCt => tokio::serve(Flavour::CurrentThread, setup, session),
         PeerKind::Threads => threads::serve(setup, session),
         #[cfg(feature = "peers")]
         PeerKind::May => may::serve(setup, session),
         #[cfg(feature = "peers")]
-        PeerKind::Monoio => monoio::serve_epoll(setup, session),
+        PeerKind::Monoio => monoio::serve(Driver::Epoll, setup, session),
         #[cfg(feature = "peers")]
-        PeerKind::MonoioUring => monoio::serve_uring(setup, session),
+        PeerKind::MonoioUring => monoio::serve(Driver::Uring, setup, session),
         #[cfg(feature = "peers")]
         PeerKind::Smol => smol::serve(setup, session),
+    }
+}
+
+/// Every datagram back.
+fn datagrams(kind: PeerKind, setup: Setup) -> io::Result<()> {
+    match kind {
+        PeerKind::RawEpoll => raw_epoll::udp::serve(setup),
+        PeerKind::TokioMt => tokio::udp::serve(Flavour::MultiThread, setup),
+        PeerKind::TokioCt => tokio::udp::serve(Flavour::CurrentThread, setup),
+        PeerKind::Threads => threads::udp::serve(setup),
+        #[cfg(feature = "peers")]
+        PeerKind::May => may::udp::serve(setup),
+        #[cfg(feature = "peers")]
+        PeerKind::Monoio => monoio::udp::serve(Driver::Epoll, setup),
+        #[cfg(feature = "peers")]
+        PeerKind::MonoioUring => monoio::udp::serve(Driver::Uring, setup),
+        #[cfg(feature = "peers")]
+        PeerKind::Smol => smol::udp::serve(setup),
+    }
+}
+
+/// Many tasks on each connection. The floor has no tasks, and answers frame by frame.
+fn shared(kind: PeerKind, setup: Setup) -> Result<io::Result<()>, Failure> {
+    Ok(match kind {
+        PeerKind::RawEpoll => raw_epoll::serve(
+            Setup {
+                buffer: FRAME,
+                ..setup
+            },
+            || Echo,
+        ),
+        PeerKind::TokioMt => tokio::shared::serve(Flavour::MultiThread, setup),
+        PeerKind::TokioCt => tokio::shared::serve(Flavour::CurrentThread, setup),
+        PeerKind::Threads => threads::shared::serve(setup),
+        #[cfg(feature = "peers")]
+        PeerKind::May => may::shared::serve(setup),
+        #[cfg(feature = "peers")]
+        PeerKind::Monoio | PeerKind::MonoioUring => {
+            return Err(Failure::usage(
+                "monoio has no lock that waits, so its tasks cannot share a connection",
+            ));
+        }
+        #[cfg(feature = "peers")]
+        PeerKind::Smol => smol::shared::serve(setup),
+    })
+}
+
+/// Many requests to another server for each request.
+fn fanout(kind: PeerKind, setup: Setup, upstream: SocketAddr) -> io::Result<()> {
+    match kind {
+        PeerKind::RawEpoll => raw_epoll::fanout::serve(setup, upstream),
+        PeerKind::TokioMt => tokio::fanout::serve(Flavour::MultiThread, setup, upstream),
+        PeerKind::TokioCt => tokio::fanout::serve(Flavour::CurrentThread, setup, upstream),
+        PeerKind::Threads => threads::fanout::serve(setup, upstream),
+        #[cfg(feature = "peers")]
+        PeerKind::May => may::fanout::serve(setup, upstream),
+        #[cfg(feature = "peers")]
+        PeerKind::Monoio => monoio::fanout::serve(Driver::Epoll, setup, upstream),
+        #[cfg(feature = "peers")]
+        PeerKind::MonoioUring => monoio::fanout::serve(Driver::Uring, setup, upstream),
+        #[cfg(feature = "peers")]
+        PeerKind::Smol => smol::fanout::serve(setup, upstream),
     }
 }
 
@@ -98,6 +181,17 @@ fn listen(addr: SocketAddr, share_port: bool) -> io::Result<TcpListener> {
     }
     socket.bind(&addr.into())?;
     socket.listen(i32::MAX)?;
+    Ok(socket.into())
+}
+
+/// A socket for datagrams, shared as a listener's port is.
+fn datagram_socket(addr: SocketAddr, share_port: bool) -> io::Result<UdpSocket> {
+    let kind = Type::DGRAM.cloexec();
+    let socket = Socket::new(Domain::for_address(addr), kind, Some(Protocol::UDP))?;
+    if share_port {
+        socket.set_reuse_port(true)?;
+    }
+    socket.bind(&addr.into())?;
     Ok(socket.into())
 }
 

@@ -4,9 +4,8 @@
 //! that sets a deadline looks at the flag afterwards. So one of the two always comes last, and a
 //! connection never waits longer than it should.
 
-use std::collections::HashMap;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,21 +18,36 @@ const LAST_READ: Duration = Duration::from_millis(100);
 #[derive(Debug, Default)]
 pub struct Connections {
     stopping: AtomicBool,
-    next: AtomicU64,
-    live: Mutex<HashMap<u64, TcpConn>>,
+    live: Mutex<Places>,
+}
+
+/// A place for each connection: a word, where a map would take several.
+#[derive(Debug, Default)]
+struct Places {
+    taken: Vec<Option<TcpConn>>,
+    free: Vec<usize>,
 }
 
 impl Connections {
     /// Notes a connection until [`Connections::leave`] is called with the number returned.
-    pub fn enter(&self, conn: &TcpConn) -> u64 {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        self.lock().insert(number, conn.clone());
+    pub fn enter(&self, conn: &TcpConn) -> usize {
+        let mut places = self.lock();
+        let number = places.free.pop().unwrap_or(places.taken.len());
+        if number == places.taken.len() {
+            places.taken.push(None);
+        }
+        places.taken[number] = Some(conn.clone());
         number
     }
 
     /// Forgets a connection.
-    pub fn leave(&self, number: u64) {
-        self.lock().remove(&number);
+    pub fn leave(&self, number: usize) {
+        let mut places = self.lock();
+        let conn = places.taken[number].take();
+        places.free.push(number);
+        drop(places);
+        // The last of its kind, perhaps: closing is done without the lock.
+        drop(conn);
     }
 
     /// The server is stopping: answer what has been asked, and ask for nothing more.
@@ -54,7 +68,7 @@ impl Connections {
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
         let deadline = Some(Instant::now() + LAST_READ);
-        for conn in self.lock().values() {
+        for conn in self.lock().taken.iter().flatten() {
             // Only a connection that is already closed refuses, and that one needs no deadline.
             let _ = conn.set_read_deadline(deadline);
         }
@@ -64,7 +78,7 @@ impl Connections {
     pub fn drain(&self, patience: Duration) -> usize {
         let until = Instant::now() + patience;
         loop {
-            let left = self.lock().len();
+            let left = self.lock().live();
             if left == 0 || Instant::now() >= until {
                 return left;
             }
@@ -72,8 +86,14 @@ impl Connections {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u64, TcpConn>> {
-        // The map is whole between any two of the calls above.
+    fn lock(&self) -> std::sync::MutexGuard<'_, Places> {
+        // The places are whole between any two of the calls above.
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Places {
+    fn live(&self) -> usize {
+        self.taken.len() - self.free.len()
     }
 }

@@ -2,10 +2,16 @@
 //! gopark.
 
 pub mod http;
+pub mod rules;
 pub mod session;
 
 mod connection;
+mod crowd;
+mod datagrams;
 mod drain;
+mod fanout;
 mod server;
+mod shared;
+mod stackless;
 pub mod stats;
 pub use server::command;

@@ -1,6 +1,7 @@
 //! `gopark serve`.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,57 +11,95 @@ use super::http::Limits;
 use super::http::session::Http;
 use super::http::site::Site;
 use super::session::{Discard, Echo, Session, Work};
-use super::stats;
+use super::{crowd, datagrams, fanout, shared, stackless, stats};
 use crate::args::{ServeArgs, ServiceKind};
 use crate::failure::{Failure, reason};
 use crate::peer::announce;
 use crate::sys::{limits, signals};
-use gopark::net::{NetError, TcpListener};
+use gopark::Runtime;
+use gopark::net::{NetError, TcpConn, TcpListener, UdpConn};
 
 /// Runs `gopark serve`.
 pub fn command(args: ServeArgs) -> Result<(), Failure> {
+    check(&args)?;
     // Without the room the server still serves as many as it can.
     let _ = limits::raise_open_files();
-    let cannot = |error: io::Error| Failure::io(format_args!("serve on {}", args.addr), &error);
-    let mut builder = gopark::Runtime::builder();
+    let connections = Arc::new(Connections::default());
+    match args.service {
+        ServiceKind::Udp => {
+            let conn = UdpConn::bind(args.addr).map_err(cannot(&args))?;
+            let closing = conn.clone();
+            let runtime = start(&args, &connections, move || drop(closing.close()))?;
+            let addr = conn.local_addr().map_err(cannot(&args))?;
+            announce(addr, &args)?;
+            let serve = || datagrams::serve(&conn, args.tasks, args.buffer);
+            runtime.run(serve).map_err(cannot(&args))
+        }
+        _ => {
+            let listener = TcpListener::bind(args.addr).map_err(cannot(&args))?;
+            let closing = listener.clone();
+            // The accept loop ends with the error that says so; there is nothing else to fail.
+            let runtime = start(&args, &connections, move || drop(closing.close()))?;
+            streams(&args, &listener, &connections, &Arc::new(runtime))
+        }
+    }
+}
+
+fn check(args: &ServeArgs) -> Result<(), Failure> {
+    if args.service == ServiceKind::Fanout && args.upstream.is_none() {
+        return Err(Failure::usage(
+            "fanout needs --upstream, the address of an echo server",
+        ));
+    }
+    if args.on_readable && args.service != ServiceKind::Echo {
+        return Err(Failure::usage("--on-readable is for echo only"));
+    }
+    Ok(())
+}
+
+fn cannot(args: &ServeArgs) -> impl Fn(io::Error) -> Failure + use<> {
+    let addr = args.addr;
+    move |error| Failure::io(format_args!("serve on {addr}"), &error)
+}
+
+fn announce(addr: SocketAddr, args: &ServeArgs) -> Result<(), Failure> {
+    announce::listening(
+        addr,
+        &format!("{:?} on gopark", args.service).to_lowercase(),
+    )
+}
+
+/// Builds the runtime. A signal to stop makes the connections hurry, and calls `close`.
+fn start(
+    args: &ServeArgs,
+    connections: &Arc<Connections>,
+    close: impl Fn() + Send + 'static,
+) -> Result<Runtime, Failure> {
+    let stopping = Arc::clone(connections);
+    signals::on_stop(move |_| {
+        stopping.stop();
+        close();
+    })
+    .map_err(|error| Failure::io("watch for signals", &error))?;
+    // Threads started from here on leave the signals to the one above.
+    let mut builder = Runtime::builder();
     if let Some(workers) = args.workers {
         builder = builder.workers(workers);
     }
-    let connections = Arc::new(Connections::default());
-    let listener = TcpListener::bind(args.addr).map_err(cannot)?;
-    let (stopping, closing) = (Arc::clone(&connections), listener.clone());
-    signals::on_stop(move |_| {
-        stopping.stop();
-        // The accept loop ends with the error that says so; there is nothing else to fail.
-        let _ = closing.close();
-    })
-    .map_err(|error| Failure::io("watch for signals", &error))?;
+    builder
+        .build()
+        .map_err(|error| Failure::io("start", &error))
+}
 
-    // Threads started from here on leave the signals to the one above.
-    let runtime = Arc::new(
-        builder
-            .build()
-            .map_err(|error| Failure::io("start", &error))?,
-    );
-    let runtime_metrics = Arc::clone(&runtime);
+fn streams(
+    args: &ServeArgs,
+    listener: &TcpListener,
+    connections: &Arc<Connections>,
+    runtime: &Arc<Runtime>,
+) -> Result<(), Failure> {
     runtime.run(|| {
-        let addr = listener.local_addr().map_err(cannot)?;
-        announce::listening(
-            addr,
-            &format!("{:?} on gopark", args.service).to_lowercase(),
-        )?;
-        match args.service {
-            ServiceKind::Echo => accept(&listener, &args, &connections, || Echo),
-            ServiceKind::Discard => accept(&listener, &args, &connections, || Discard),
-            ServiceKind::Work => accept(&listener, &args, &connections, Work::default),
-            ServiceKind::Http => {
-                let site =
-                    Site::new(move || format!("{:#}\n", stats::json(&runtime_metrics.metrics())));
-                let session = move || Http::new(site.clone(), Limits::default());
-                accept(&listener, &args, &connections, session)
-            }
-        }
-        .map_err(cannot)?;
+        announce(listener.local_addr().map_err(cannot(args))?, args)?;
+        serve(args, listener, connections, runtime).map_err(cannot(args))?;
         match connections.drain(args.drain) {
             0 => Ok(()),
             left => {
@@ -74,15 +113,50 @@ pub fn command(args: ServeArgs) -> Result<(), Failure> {
     })
 }
 
-/// Accepts until the listener is closed, a task for each connection.
-fn accept<S: Session>(
-    listener: &TcpListener,
+fn serve(
     args: &ServeArgs,
+    listener: &TcpListener,
     connections: &Arc<Connections>,
-    session: impl Fn() -> S,
+    runtime: &Arc<Runtime>,
 ) -> io::Result<()> {
+    let manner = manner(args);
+    let sessions = Sessions {
+        listener,
+        connections,
+        manner,
+    };
+    match args.service {
+        ServiceKind::Echo if args.on_readable => {
+            let buffer = u32::try_from(args.buffer).unwrap_or(u32::MAX);
+            // A connection that cannot be waited for is closed, and that is its answer.
+            accept(listener, |conn| drop(stackless::serve(conn, buffer)))
+        }
+        ServiceKind::Echo => sessions.serve(|| Echo),
+        ServiceKind::Discard => sessions.serve(|| Discard),
+        ServiceKind::Work => sessions.serve(Work::default),
+        ServiceKind::Http => {
+            let metrics = Arc::clone(runtime);
+            let site = Site::new(move || format!("{:#}\n", stats::json(&metrics.metrics())));
+            sessions.serve(move || Http::new(site.clone(), Limits::default()))
+        }
+        ServiceKind::Crowd => {
+            crowd::start(runtime.metrics().workers.len(), connections);
+            sessions.serve(|| Echo)
+        }
+        ServiceKind::Shared => each(listener, connections, shared::serve),
+        ServiceKind::Fanout => {
+            let upstream = args.upstream.ok_or(io::ErrorKind::InvalidInput)?;
+            each(listener, connections, move |conn: &TcpConn| {
+                fanout::serve(conn, upstream)
+            })
+        }
+        ServiceKind::Udp => Ok(()),
+    }
+}
+
+fn manner(args: &ServeArgs) -> Manner {
     let timed = args.service == ServiceKind::Http;
-    let manner = Manner {
+    Manner {
         buffer: args.buffer,
         offload: args.offload,
         patience: Patience {
@@ -90,19 +164,57 @@ fn accept<S: Session>(
             idle: timed.then_some(args.idle_timeout),
             read: args.deadline.filter(|_| !timed),
         },
-    };
+    }
+}
+
+/// Where connections become tasks that serve sessions.
+struct Sessions<'a> {
+    listener: &'a TcpListener,
+    connections: &'a Arc<Connections>,
+    manner: Manner,
+}
+
+impl Sessions<'_> {
+    /// Accepts until the listener is closed, a task with a session of its own for each connection.
+    fn serve<S: Session>(&self, session: impl Fn() -> S) -> io::Result<()> {
+        let manner = self.manner;
+        accept(self.listener, |conn| {
+            let (session, connections) = (session(), Arc::clone(self.connections));
+            drop(gopark::spawn(move || {
+                let number = connections.enter(&conn);
+                // The connection's end, in whatever way, is the task's end.
+                let _ = connection::serve(&conn, session, manner, &connections);
+                connections.leave(number);
+            }));
+        })
+    }
+}
+
+/// Accepts until the listener is closed, a task that calls `serve` for each connection.
+fn each(
+    listener: &TcpListener,
+    connections: &Arc<Connections>,
+    serve: impl Fn(&TcpConn) -> io::Result<()> + Clone + Send + 'static,
+) -> io::Result<()> {
+    accept(listener, |conn| {
+        let (serve, connections) = (serve.clone(), Arc::clone(connections));
+        drop(gopark::spawn(move || {
+            let number = connections.enter(&conn);
+            // The connection's end, in whatever way, is the task's end.
+            let _ = serve(&conn);
+            connections.leave(number);
+        }));
+    })
+}
+
+/// Accepts until the listener is closed.
+fn accept(listener: &TcpListener, start: impl Fn(TcpConn)) -> io::Result<()> {
     let mut complained = false;
     loop {
         match listener.accept() {
             Ok((conn, _)) => {
                 complained = false;
-                let (session, connections) = (session(), Arc::clone(connections));
-                drop(gopark::spawn(move || {
-                    let number = connections.enter(&conn);
-                    // The connection's end, in whatever way, is the task's end.
-                    let _ = connection::serve(&conn, session, manner, &connections);
-                    connections.leave(number);
-                }));
+                start(conn);
             }
             Err(error) if error.is_closed() => return Ok(()),
             Err(error) if passing(&error) => {

@@ -9,25 +9,41 @@ import (
 	"encoding/binary"
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"runtime"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 )
 
 var (
 	addr     = flag.String("addr", "127.0.0.1:7000", "where to listen")
-	service  = flag.String("service", "echo", "echo, http, discard or work")
+	service  = flag.String("service", "echo", "echo, http, discard, work, udp, shared, fanout or crowd")
 	workers  = flag.Int("workers", 1, "GOMAXPROCS")
 	buffer   = flag.Int("buffer", 4096, "bytes of a read buffer")
 	deadline = flag.Duration("deadline", 0, "set anew before every read")
+	tasks    = flag.Int("tasks", 1, "goroutines that receive from the socket (udp)")
+	upstream = flag.String("upstream", "", "the echo server to ask (fanout)")
+)
+
+// What all servers of a service have in common.
+const (
+	frame     = 64
+	sharers   = 16
+	calls     = 100
+	crowd     = 4
+	crowdWork = 50 * time.Microsecond
 )
 
 func main() {
 	flag.Parse()
 	runtime.GOMAXPROCS(*workers)
+	if *service == "udp" {
+		serveUDP()
+	}
 	listener, err := net.Listen("tcp", *addr)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -35,12 +51,23 @@ func main() {
 	}
 	handle := map[string]func(net.Conn){
 		"echo": echo, "http": serveHTTP, "discard": discard, "work": work,
+		"shared": share, "fanout": fanout, "crowd": echo,
 	}[*service]
 	if handle == nil {
 		fmt.Fprintln(os.Stderr, "unknown service", *service)
 		os.Exit(2)
 	}
 	go keepDate()
+	if *service == "crowd" {
+		for range crowd * *workers {
+			go func() {
+				for {
+					spin(crowdWork)
+					runtime.Gosched()
+				}
+			}()
+		}
+	}
 	fmt.Printf("listening on %s (Go net)\n", listener.Addr())
 	for {
 		conn, err := listener.Accept()
@@ -91,7 +118,6 @@ func discard(conn net.Conn) {
 // bytes say.
 func work(conn net.Conn) {
 	defer conn.Close()
-	const frame = 64
 	buf := make([]byte, *buffer)
 	filled := 0
 	for {
@@ -109,6 +135,100 @@ func work(conn net.Conn) {
 			return
 		}
 		filled = copy(buf, buf[whole:filled])
+	}
+}
+
+// serveUDP sends every datagram back.
+func serveUDP() {
+	where, err := net.ResolveUDPAddr("udp", *addr)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	conn, err := net.ListenUDP("udp", where)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	fmt.Printf("listening on %s (Go net)\n", conn.LocalAddr())
+	receive := func() {
+		buf := make([]byte, *buffer)
+		for {
+			n, from, err := conn.ReadFromUDPAddrPort(buf)
+			if err == nil {
+				_, err = conn.WriteToUDPAddrPort(buf[:n], from)
+			}
+			if err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+		}
+	}
+	for range *tasks - 1 {
+		go receive()
+	}
+	receive()
+}
+
+// share lets many goroutines read frames from one connection and write them back; package net
+// lets one read at a time, and one write.
+func share(conn net.Conn) {
+	defer conn.Close()
+	var all sync.WaitGroup
+	for range sharers {
+		all.Go(func() {
+			buf := make([]byte, frame)
+			for {
+				n, err := read(conn, buf)
+				if err != nil {
+					return
+				}
+				if _, err := conn.Write(buf[:n]); err != nil {
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+// fanout asks another server many times at once for each request, with a goroutine for each.
+func fanout(conn net.Conn) {
+	defer conn.Close()
+	others := make([]net.Conn, calls)
+	for at := range others {
+		other, err := net.Dial("tcp", *upstream)
+		if err != nil {
+			return
+		}
+		defer other.Close()
+		others[at] = other
+	}
+	buf := make([]byte, *buffer)
+	for {
+		n, err := read(conn, buf)
+		if err != nil {
+			return
+		}
+		var all sync.WaitGroup
+		var failed atomic.Bool
+		for _, other := range others {
+			all.Go(func() {
+				var ask, answer [frame]byte
+				if _, err := other.Write(ask[:]); err != nil {
+					failed.Store(true)
+				} else if _, err := io.ReadFull(other, answer[:]); err != nil {
+					failed.Store(true)
+				}
+			})
+		}
+		all.Wait()
+		if failed.Load() {
+			return
+		}
+		if _, err := conn.Write(buf[:n]); err != nil {
+			return
+		}
 	}
 }
 

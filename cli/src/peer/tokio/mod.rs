@@ -1,5 +1,10 @@
 //! tokio, as its documentation writes an echo server: a task per connection, a buffer per task.
 
+pub mod fanout;
+pub mod shared;
+pub mod udp;
+
+use std::future::Future;
 use std::io;
 use std::time::Duration;
 
@@ -8,58 +13,89 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 
 use super::{Setup, announce, listen, passing};
+use crate::serve::rules::{CROWD, CROWD_WORK};
 use crate::serve::session::{Next, Session, compute};
 
-/// Serves on the multi-thread runtime until the process ends.
-pub fn serve_multi_thread<S: Session>(
-    setup: Setup,
-    session: impl Fn() -> S + Clone + Send + 'static,
-) -> io::Result<()> {
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(setup.workers)
-        .enable_all()
-        .build()?;
-    serve(&runtime, setup, "tokio multi_thread", session)
+/// Which runtime.
+#[derive(Clone, Copy, Debug)]
+pub enum Flavour {
+    /// Workers that steal from each other.
+    MultiThread,
+    /// One thread.
+    CurrentThread,
 }
 
-/// Serves on the current-thread runtime until the process ends.
-pub fn serve_current_thread<S: Session>(
-    setup: Setup,
-    session: impl Fn() -> S + Clone + Send + 'static,
-) -> io::Result<()> {
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    serve(&runtime, setup, "tokio current_thread", session)
+impl Flavour {
+    fn name(self) -> &'static str {
+        match self {
+            Flavour::MultiThread => "tokio multi_thread",
+            Flavour::CurrentThread => "tokio current_thread",
+        }
+    }
+
+    fn runtime(self, workers: usize) -> io::Result<Runtime> {
+        let mut builder = match self {
+            Flavour::MultiThread => Builder::new_multi_thread(),
+            Flavour::CurrentThread => Builder::new_current_thread(),
+        };
+        builder.worker_threads(workers).enable_all().build()
+    }
 }
 
-fn serve<S: Session>(
-    runtime: &Runtime,
+/// Serves until the process ends.
+pub fn serve<S: Session>(
+    flavour: Flavour,
     setup: Setup,
-    name: &str,
-    session: impl Fn() -> S + Clone + Send + 'static,
+    session: impl Fn() -> S + Send + 'static,
 ) -> io::Result<()> {
+    accepting(flavour, setup, move |stream| {
+        handle(stream, session(), setup)
+    })
+}
+
+/// Accepts until the process ends, a task with what `handle` gives for each connection.
+fn accepting<F>(
+    flavour: Flavour,
+    setup: Setup,
+    handle: impl Fn(TcpStream) -> F + Send + 'static,
+) -> io::Result<()>
+where
+    F: Future<Output = io::Result<()>> + Send + 'static,
+{
     let listener = listen(setup.addr, false)?;
     listener.set_nonblocking(true)?;
-    runtime.block_on(async {
+    flavour.runtime(setup.workers)?.block_on(async {
         let listener = TcpListener::from_std(listener)?;
-        announce::listening(listener.local_addr()?, name).map_err(io::Error::other)?;
+        announce::listening(listener.local_addr()?, flavour.name()).map_err(io::Error::other)?;
+        for _ in 0..if setup.crowd {
+            CROWD * setup.workers
+        } else {
+            0
+        } {
+            tokio::spawn(async {
+                loop {
+                    compute(CROWD_WORK);
+                    tokio::task::yield_now().await;
+                }
+            });
+        }
         // Accepting in a task of its own keeps it on the workers, where the connections are.
-        let accepting = tokio::spawn(accept(listener, setup, session));
+        let accepting = tokio::spawn(accept(listener, handle));
         accepting.await.map_err(io::Error::other)?
     })
 }
 
-async fn accept<S: Session>(
-    listener: TcpListener,
-    setup: Setup,
-    session: impl Fn() -> S + Clone + Send + 'static,
-) -> io::Result<()> {
+async fn accept<F>(listener: TcpListener, handle: impl Fn(TcpStream) -> F) -> io::Result<()>
+where
+    F: Future<Output = io::Result<()>> + Send + 'static,
+{
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let session = session();
+                let work = handle(stream);
                 tokio::spawn(async move {
                     // The connection's end, in whatever way, is the task's end.
-                    let _ = handle(stream, session, setup).await;
+                    let _ = work.await;
                 });
             }
             Err(error) if passing(&error) => tokio::time::sleep(Duration::from_millis(10)).await,

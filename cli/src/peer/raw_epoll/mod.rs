@@ -5,6 +5,9 @@
 //! emptied the socket, so the next one waits for an event; no read is made only to see EAGAIN.
 //! One buffer serves all the connections of a thread.
 
+pub mod fanout;
+pub mod udp;
+
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
@@ -12,6 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Setup, announce, listen, passing};
+use crate::serve::rules::CROWD_WORK;
 use crate::serve::session::{Next, Session, compute};
 use crate::sys::epoll::{self, Epoll, Event, Events};
 use crate::sys::socket;
@@ -52,6 +56,8 @@ struct Loop<S, F> {
     deadline: Option<Duration>,
     /// When the connections were last looked over for those past their deadline.
     swept: Instant,
+    /// A piece of work is to be done between any two waits.
+    crowd: bool,
 }
 
 struct Conn<S> {
@@ -87,13 +93,20 @@ impl<S: Session, F: Fn() -> S> Loop<S, F> {
             session,
             deadline: setup.deadline,
             swept: Instant::now(),
+            crowd: setup.crowd,
         })
     }
 
     fn run(&mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(1024);
-        let nap = self.deadline.map(|_| SWEEP);
+        let nap = match self.deadline {
+            _ if self.crowd => Some(Duration::ZERO),
+            deadline => deadline.map(|_| SWEEP),
+        };
         loop {
+            if self.crowd {
+                compute(CROWD_WORK);
+            }
             self.epoll.wait(&mut events, nap)?;
             // The clock is read once for all the events of a wait.
             let now = self.deadline.map(|_| Instant::now());

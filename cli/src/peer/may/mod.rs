@@ -1,6 +1,10 @@
 //! may, as its documentation writes a server: a coroutine per connection, on stacks that may move
 //! between threads.
 
+pub mod fanout;
+pub mod shared;
+pub mod udp;
+
 use std::io::{self, Read, Write};
 use std::time::Duration;
 
@@ -8,39 +12,51 @@ use may::net::{TcpListener, TcpStream};
 use socket2::SockRef;
 
 use super::{Setup, announce, passing};
+use crate::serve::rules::{CROWD, CROWD_WORK};
 use crate::serve::session::{Next, Session, compute};
 
 /// Serves until the process ends.
-pub fn serve<S: Session>(
-    setup: Setup,
-    session: impl Fn() -> S + Clone + Send + 'static,
-) -> io::Result<()> {
+pub fn serve<S: Session>(setup: Setup, session: impl Fn() -> S + Send + 'static) -> io::Result<()> {
+    accepting(setup, move |stream| {
+        let session = session();
+        may::go!(move || {
+            // The connection's end, in whatever way, is the coroutine's end.
+            let _ = handle(stream, session, setup);
+        });
+    })
+}
+
+/// Accepts until the process ends; `start` starts a coroutine for each connection.
+fn accepting(setup: Setup, start: impl Fn(TcpStream) + Send + 'static) -> io::Result<()> {
     may::config().set_workers(setup.workers);
     let listener = TcpListener::bind(setup.addr)?;
     // The same queue as everybody's; bind makes a shorter one.
     SockRef::from(listener.inner()).listen(i32::MAX)?;
     announce::listening(listener.local_addr()?, "may").map_err(io::Error::other)?;
-    let accepting = may::go!(move || accept(&listener, setup, session));
-    match accepting.join() {
+    for _ in 0..if setup.crowd {
+        CROWD * setup.workers
+    } else {
+        0
+    } {
+        may::go!(|| loop {
+            compute(CROWD_WORK);
+            may::coroutine::yield_now();
+        });
+    }
+    wait(may::go!(move || accept(&listener, start)))
+}
+
+fn wait(coroutine: may::coroutine::JoinHandle<io::Result<()>>) -> io::Result<()> {
+    match coroutine.join() {
         Ok(done) => done,
         Err(panic) => std::panic::resume_unwind(panic),
     }
 }
 
-fn accept<S: Session>(
-    listener: &TcpListener,
-    setup: Setup,
-    session: impl Fn() -> S,
-) -> io::Result<()> {
+fn accept(listener: &TcpListener, start: impl Fn(TcpStream)) -> io::Result<()> {
     loop {
         match listener.accept() {
-            Ok((stream, _)) => {
-                let session = session();
-                may::go!(move || {
-                    // The connection's end, in whatever way, is the coroutine's end.
-                    let _ = handle(stream, session, setup);
-                });
-            }
+            Ok((stream, _)) => start(stream),
             Err(error) if passing(&error) => may::coroutine::sleep(Duration::from_millis(10)),
             Err(error) => return Err(error),
         }

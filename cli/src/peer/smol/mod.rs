@@ -1,6 +1,11 @@
 //! smol, as its documentation writes a server: an executor run by some threads, and the reactor
 //! of `async-io` on a thread of its own.
 
+pub mod fanout;
+pub mod shared;
+pub mod udp;
+
+use std::future::Future;
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -12,38 +17,71 @@ use smol::net::TcpStream;
 use smol::{Async, Executor, Timer, future};
 
 use super::{Setup, announce, listen, passing};
+use crate::serve::rules::{CROWD, CROWD_WORK};
 use crate::serve::session::{Next, Session, compute};
+
+type Shared = Arc<Executor<'static>>;
 
 /// Serves until the process ends.
 pub fn serve<S: Session>(
     setup: Setup,
-    session: impl Fn() -> S + Clone + Send + Sync + 'static,
+    session: impl Fn() -> S + Send + Sync + 'static,
 ) -> io::Result<()> {
+    accepting(setup, move |stream, _| handle(stream, session(), setup))
+}
+
+/// Accepts until the process ends, a task with what `handle` gives for each connection.
+fn accepting<F>(
+    setup: Setup,
+    handle: impl Fn(TcpStream, &Shared) -> F + Send + Sync + 'static,
+) -> io::Result<()>
+where
+    F: Future<Output = io::Result<()>> + Send + 'static,
+{
     let listener = Async::<TcpListener>::new(listen(setup.addr, false)?)?;
     announce::listening(listener.get_ref().local_addr()?, "smol").map_err(io::Error::other)?;
     let executor = Arc::new(Executor::new());
-    let on = Arc::clone(&executor);
-    let accepting = executor.spawn(accept(listener, setup, session, on));
-    for _ in 1..setup.workers {
-        let executor = Arc::clone(&executor);
-        thread::spawn(move || future::block_on(executor.run(future::pending::<()>())));
+    for _ in 0..if setup.crowd {
+        CROWD * setup.workers
+    } else {
+        0
+    } {
+        let forever = async {
+            loop {
+                compute(CROWD_WORK);
+                future::yield_now().await;
+            }
+        };
+        executor.spawn(forever).detach();
     }
-    future::block_on(executor.run(accepting))
+    let accepting = executor.spawn(accept(listener, handle, Arc::clone(&executor)));
+    run(&executor, setup.workers, accepting)
 }
 
-async fn accept<S: Session>(
+/// Runs the executor on some threads, this one included, until `work` is done.
+fn run<T>(executor: &Shared, workers: usize, work: impl Future<Output = T>) -> T {
+    for _ in 1..workers {
+        let executor = Arc::clone(executor);
+        thread::spawn(move || future::block_on(executor.run(future::pending::<()>())));
+    }
+    future::block_on(executor.run(work))
+}
+
+async fn accept<F>(
     listener: Async<TcpListener>,
-    setup: Setup,
-    session: impl Fn() -> S,
-    executor: Arc<Executor<'static>>,
-) -> io::Result<()> {
+    handle: impl Fn(TcpStream, &Shared) -> F,
+    executor: Shared,
+) -> io::Result<()>
+where
+    F: Future<Output = io::Result<()>> + Send + 'static,
+{
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let (stream, session) = (TcpStream::from(stream), session());
+                let work = handle(TcpStream::from(stream), &executor);
                 let task = executor.spawn(async move {
                     // The connection's end, in whatever way, is the task's end.
-                    let _ = handle(stream, session, setup).await;
+                    let _ = work.await;
                 });
                 task.detach();
             }

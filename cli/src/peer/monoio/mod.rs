@@ -1,8 +1,13 @@
 //! monoio, as its documentation writes a server: a runtime per thread, each with a listener on
 //! the shared port, and buffers that are lent to the runtime while it uses them.
 
+pub mod fanout;
+pub mod udp;
+
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
@@ -11,80 +16,119 @@ use monoio::net::TcpStream;
 use monoio::{LegacyDriver, RuntimeBuilder};
 
 use super::{Setup, announce, listen, passing};
+use crate::serve::rules::{CROWD, CROWD_WORK};
 use crate::serve::session::{Next, Session, compute};
 
 /// Who waits for readiness, or for completion.
-#[derive(Clone, Copy)]
-enum Driver {
+#[derive(Clone, Copy, Debug)]
+pub enum Driver {
+    /// epoll, for readiness.
     Epoll,
+    /// io_uring, for completion. Not every kernel has it, or permits it.
     Uring,
 }
 
-/// Serves on epoll until the process ends.
-pub fn serve_epoll<S: Session>(
-    setup: Setup,
-    session: impl Fn() -> S + Clone + Send + 'static,
-) -> io::Result<()> {
-    serve(Driver::Epoll, setup, session)
+impl Driver {
+    fn name(self) -> &'static str {
+        match self {
+            Driver::Epoll => "monoio epoll",
+            Driver::Uring => "monoio io_uring",
+        }
+    }
+
+    /// Runs `work` on a runtime of this thread's own.
+    fn run<T>(self, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+        match self {
+            Driver::Epoll => RuntimeBuilder::<LegacyDriver>::new()
+                .enable_timer()
+                .build()?
+                .block_on(work),
+            Driver::Uring => RuntimeBuilder::<monoio::IoUringDriver>::new()
+                .enable_timer()
+                .build()?
+                .block_on(work),
+        }
+    }
 }
 
-/// Serves on io_uring until the process ends. Fails where the kernel has none or forbids it.
-pub fn serve_uring<S: Session>(
-    setup: Setup,
-    session: impl Fn() -> S + Clone + Send + 'static,
-) -> io::Result<()> {
-    serve(Driver::Uring, setup, session)
-}
-
-fn serve<S: Session>(
+/// Serves until the process ends.
+pub fn serve<S: Session>(
     driver: Driver,
     setup: Setup,
     session: impl Fn() -> S + Clone + Send + 'static,
 ) -> io::Result<()> {
+    accepting(driver, setup, move |stream| {
+        handle(stream, session(), setup)
+    })
+}
+
+/// Accepts on some threads until the process ends, a task with what `handle` gives for each
+/// connection.
+fn accepting<F>(
+    driver: Driver,
+    setup: Setup,
+    handle: impl Fn(TcpStream) -> F + Clone + Send + 'static,
+) -> io::Result<()>
+where
+    F: Future<Output = io::Result<()>> + 'static,
+{
     let first = listen(setup.addr, true)?;
     let addr = first.local_addr()?;
     for _ in 1..setup.workers {
-        let (listener, session) = (listen(addr, true)?, session.clone());
-        thread::spawn(move || run(driver, listener, setup, session, None));
+        let (listener, handle) = (listen(addr, true)?, handle.clone());
+        thread::spawn(move || run(driver, listener, setup, handle, None));
     }
-    run(driver, first, setup, session, Some(addr))
+    run(driver, first, setup, handle, Some(addr))
 }
 
 /// One thread's runtime. `announce` is where it listens, if it is the one to say so.
-fn run<S: Session>(
+fn run<F>(
     driver: Driver,
     listener: TcpListener,
     setup: Setup,
-    session: impl Fn() -> S + 'static,
+    handle: impl Fn(TcpStream) -> F + 'static,
     announced: Option<SocketAddr>,
-) -> io::Result<()> {
+) -> io::Result<()>
+where
+    F: Future<Output = io::Result<()>> + 'static,
+{
     // io_uring waits by itself, and would take a socket that does not block at its word.
     listener.set_nonblocking(matches!(driver, Driver::Epoll))?;
-    match driver {
-        Driver::Epoll => RuntimeBuilder::<LegacyDriver>::new()
-            .enable_timer()
-            .build()?
-            .block_on(accept(listener, setup, session, announced, "monoio epoll")),
-        Driver::Uring => RuntimeBuilder::<monoio::IoUringDriver>::new()
-            .enable_timer()
-            .build()?
-            .block_on(accept(
-                listener,
-                setup,
-                session,
-                announced,
-                "monoio io_uring",
-            )),
-    }
+    driver.run(async move {
+        for _ in 0..if setup.crowd { CROWD } else { 0 } {
+            monoio::spawn(async {
+                loop {
+                    compute(CROWD_WORK);
+                    yield_now().await;
+                }
+            });
+        }
+        accept(listener, handle, announced, driver.name()).await
+    })
 }
 
-async fn accept<S: Session>(
+/// Lets others run. The runtime has no function for it.
+async fn yield_now() {
+    let mut yielded = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+async fn accept<F>(
     listener: TcpListener,
-    setup: Setup,
-    session: impl Fn() -> S,
+    handle: impl Fn(TcpStream) -> F,
     announced: Option<SocketAddr>,
     name: &str,
-) -> io::Result<()> {
+) -> io::Result<()>
+where
+    F: Future<Output = io::Result<()>> + 'static,
+{
     let listener = monoio::net::TcpListener::from_std(listener)?;
     if let Some(addr) = announced {
         announce::listening(addr, name).map_err(io::Error::other)?;
@@ -92,10 +136,10 @@ async fn accept<S: Session>(
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let session = session();
+                let work = handle(stream);
                 monoio::spawn(async move {
                     // The connection's end, in whatever way, is the task's end.
-                    let _ = handle(stream, session, setup).await;
+                    let _ = work.await;
                 });
             }
             Err(error) if passing(&error) => monoio::time::sleep(Duration::from_millis(10)).await,
