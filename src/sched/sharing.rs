@@ -50,6 +50,9 @@ impl Worker {
         if workers.len() == 1 && self.runtime.injector_is_empty() {
             return false;
         }
+        if !self.shared.presence.is_open() {
+            return false; // it is leaving, and must not begin anything new
+        }
         let waited = self.patience.replace(Patience::Fresh) == Patience::Spent;
         let least = if waited { FEW } else { 0 };
         let mut stolen = self.stolen.borrow_mut();

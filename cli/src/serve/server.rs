@@ -26,6 +26,9 @@ pub fn command(args: ServeArgs) -> Result<(), Failure> {
     if let Some(workers) = args.workers {
         builder = builder.workers(workers);
     }
+    if let Some(most) = args.spare_workers {
+        builder = builder.spare_workers(most.into());
+    }
     let connections = Arc::new(Connections::default());
     let listener = TcpListener::bind(args.addr).map_err(cannot)?;
     let (stopping, closing) = (Arc::clone(&connections), listener.clone());
