@@ -226,6 +226,27 @@ fn watch_on_a_spare_worker(
 }
 
 #[test]
+fn where_every_worker_is_held_a_spare_one_starts_what_is_stuck_behind_them() {
+    within(BOUND, || {
+        let runtime = builder().build().unwrap();
+        let ran = Arc::new(AtomicBool::new(false));
+        // It blocks its thread until a task has run that could only run there.
+        let hog = runtime.handle().spawn(move || {
+            let theirs = ran.clone();
+            let stuck = gopark::spawn(move || {
+                theirs.store(true, SeqCst);
+                thread::current().name().map(number)
+            });
+            while !ran.load(SeqCst) {
+                thread::sleep(Duration::from_millis(1));
+            }
+            stuck.join().unwrap()
+        });
+        assert_eq!(hog.join().unwrap(), Some(1));
+    });
+}
+
+#[test]
 fn a_runtime_ends_with_all_its_spare_workers_within_the_bound() {
     within(BOUND, || {
         let runtime = builder().name("bounded").build().unwrap();

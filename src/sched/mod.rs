@@ -14,6 +14,7 @@
 //! | `runtime`     | build, spawn from outside, run                                           |
 //! | `shutdown`    | ending every task and every thread within a bound                        |
 //! | `blocking`    | a pool of threads for calls that would hold a worker                     |
+//! | `urgency`     | what the kernel is told about the threads                                |
 //! | `watchdog`    | who holds a worker too long                                              |
 //! | `cpu_clock`   | how much processor time a worker has used                                |
 //! | `metrics`     | what it all did                                                          |
@@ -44,6 +45,8 @@ mod sharing;
 pub(crate) mod shutdown;
 #[cfg(not(loom))]
 mod spare;
+#[cfg(not(loom))]
+mod urgency;
 #[cfg(not(loom))]
 pub(crate) mod watchdog;
 #[cfg(not(loom))]

@@ -33,6 +33,7 @@ pub(crate) struct Shared {
     /// How many of them were there from the start. The others are spare.
     pub(crate) permanent: usize,
     pub(crate) spares: Spares,
+    pub(crate) workers_first: bool,
     pub(crate) arena: Arc<Arena>,
     pub(crate) blocking: BlockingPool,
     pub(crate) idlers: Idlers,
@@ -181,6 +182,7 @@ pub struct Builder {
     on_hog: Option<Report>,
     spare_workers: Option<usize>,
     spare_stay: Duration,
+    workers_first: bool,
 }
 
 impl Default for Builder {
@@ -194,6 +196,7 @@ impl Default for Builder {
             on_hog: None,
             spare_workers: None,
             spare_stay: spare::STAY,
+            workers_first: false,
         }
     }
 }
@@ -290,6 +293,25 @@ impl Builder {
         self
     }
 
+    /// Has the kernel run workers before the threads of [`crate::blocking`] where both want a processor;
+    /// off by default. For programs whose blocking closures compute, and whose other tasks should not
+    /// wait until a processor is free again.
+    ///
+    /// The threads of the pool are given the nice value 5, about a third of a worker's weight, and the
+    /// workers ask for short time slices, which the kernel takes as being in a hurry (Linux 6.12;
+    /// earlier ones ignore it). Threads and processes that a blocking closure starts inherit the
+    /// nice value: that is why it is not the default.
+    ///
+    /// ```
+    /// let runtime = gopark::Runtime::builder().workers_first(true).build()?;
+    /// assert_eq!(runtime.run(|| gopark::blocking(|| (1..=4).sum::<u32>())), 10);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn workers_first(mut self, yes: bool) -> Builder {
+        self.workers_first = yes;
+        self
+    }
+
     /// Starts the workers.
     ///
     /// # Errors
@@ -345,8 +367,9 @@ impl Builder {
             ),
             permanent: workers,
             spares: Spares::new(self.spare_stay),
+            workers_first: self.workers_first,
             arena: Arc::new(Arena::new(stacks)),
-            blocking: BlockingPool::new(self.blocking_threads, &self.name),
+            blocking: BlockingPool::new(self.blocking_threads, &self.name, self.workers_first),
             idlers: Idlers::new(workers + spare),
             injector: Mutex::new(VecDeque::new()),
             injected: AtomicUsize::new(0),

@@ -85,8 +85,8 @@ impl Worker {
 
     /// Puts an unstarted task where this worker, or an idle one, will find it.
     pub(crate) fn enqueue_unstarted(&self, task: NonNull<Header>) {
-        // Without other workers there is nobody to share with, and no need for the ring's atomics.
-        let alone = self.runtime.workers.len() == 1;
+        // Where there can be no other worker there is no need for the ring's atomics.
+        let alone = self.runtime.workers.most() == 1;
         // SAFETY: a task in hand is alive.
         if alone || unsafe { task.as_ref() }.attributes.pinned {
             self.make_ready(task);

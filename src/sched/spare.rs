@@ -9,14 +9,16 @@
 //! time ([`CLOSE`]). A **sighting** is a worker that
 //!
 //! * has not switched between the two looks, but has used the processor: it is held by a task, and not
-//!   merely waiting for its own turn; or that has been reported as held by a hog;
-//! * and has something else to do: in its inbox, among its unstarted tasks, or in its epoll.
+//!   merely waiting for its own turn;
+//! * has something else to do: in its inbox, among its unstarted tasks, or in its epoll;
+//! * and has switched since its last sighting, so that one long hold counts once.
 //!
 //! | when                                                          | then                                      |
 //! |---------------------------------------------------------------|-------------------------------------------|
 //! | [`ENOUGH`] sightings within [`WINDOW`], and fewer workers are without tasks than with | one more is started |
-//! | a sighting                                                    | those that are leaving stay               |
-//! | no sighting for as long as spare workers stay                 | every spare one is asked to leave         |
+//! | every worker is held by a reported hog, and something waits   | one more is started                       |
+//! | any of these                                                  | those that are leaving stay               |
+//! | none of these for as long as spare workers stay               | every spare one is asked to leave         |
 //! | one that was asked has nothing left that needs its thread     | its thread ends                           |
 //!
 //! What needs its thread: tasks that have started there, and waits without a task in its poller. The
@@ -27,6 +29,7 @@
 //! interrupts goroutines that compute (`preemptone`).
 
 use super::runtime::Shared;
+use super::urgency;
 use super::worker::{Worker, WorkerShared};
 use netpoll::Poller;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -86,13 +89,16 @@ pub(super) struct Pressure {
     looked: Instant,
     window: Instant,
     sightings: u32,
+    /// The number of switches at each worker's last sighting.
+    counted: Vec<u64>,
     last: Option<Instant>,
     asked: Option<Instant>,
 }
 
 impl Pressure {
-    pub(super) fn new(now: Instant) -> Pressure {
+    pub(super) fn new(runtime: &Shared, now: Instant) -> Pressure {
         Pressure {
+            counted: vec![u64::MAX; runtime.workers.most()],
             looked: now,
             window: now,
             sightings: 0,
@@ -101,15 +107,17 @@ impl Pressure {
         }
     }
 
-    /// The watchdog's round. `active` says that some worker does not sleep; `hogs`, that so many were
-    /// reported in this round.
-    pub(super) fn round(&mut self, runtime: &Arc<Shared>, active: bool, hogs: u32) {
+    /// The watchdog's round. `active` says that some worker does not sleep; `stuck`, that each is held by
+    /// a task that has been reported.
+    pub(super) fn round(&mut self, runtime: &Arc<Shared>, active: bool, stuck: bool) {
         if runtime.workers.most() == runtime.permanent {
             return;
         }
-        let mut seen = hogs;
-        if active && self.looked.elapsed() >= BETWEEN {
-            seen += look_closely(runtime);
+        let mut seen = 0;
+        if stuck && runtime.workers.iter().any(|worker| waits(worker)) {
+            seen = ENOUGH;
+        } else if active && self.looked.elapsed() >= BETWEEN {
+            seen = self.look_closely(runtime);
             self.looked = Instant::now();
         }
         let now = Instant::now();
@@ -139,6 +147,27 @@ impl Pressure {
         }
     }
 
+    /// How many workers are seen to be held now that were not when last seen.
+    fn look_closely(&mut self, runtime: &Shared) -> u32 {
+        let begun = Instant::now();
+        let before: Vec<_> = runtime.workers.iter().map(|w| Look::at(w)).collect();
+        runtime.ending.pause(CLOSE);
+        let passed = begun.elapsed();
+        let mut seen = 0;
+        for (worker, before) in runtime.workers.iter().zip(before) {
+            let counted = &mut self.counted[worker.index];
+            if let Some(before) = before
+                && before.switches != *counted
+                && before.is_held(worker, passed)
+                && waits(worker)
+            {
+                *counted = before.switches;
+                seen += 1;
+            }
+        }
+        seen
+    }
+
     /// Asks the spare workers to leave when there has been no sighting for long enough.
     fn quiet(&mut self, runtime: &Shared, now: Instant) {
         let since = |then: Option<Instant>| then.map(|then| now.saturating_duration_since(then));
@@ -162,6 +191,33 @@ impl Pressure {
     }
 }
 
+/// The first of two looks at a worker.
+#[derive(Debug)]
+struct Look {
+    switches: u64,
+    used: Duration,
+}
+
+impl Look {
+    /// Nothing, if it is away or asleep.
+    fn at(worker: &WorkerShared) -> Option<Look> {
+        if worker.poller.is_sleeping() || !worker.presence.is_here() {
+            return None;
+        }
+        Some(Look {
+            switches: worker.counts.switches.load(Relaxed),
+            used: worker.cpu.time()?,
+        })
+    }
+
+    /// Has the same task run all the time since?
+    fn is_held(&self, worker: &WorkerShared, passed: Duration) -> bool {
+        Look::at(worker).is_some_and(|now| {
+            now.switches == self.switches && now.used.saturating_sub(self.used) >= passed / 2
+        })
+    }
+}
+
 /// Another worker is of use only if those that have no tasks are not enough already. As many of them
 /// as of the others are: so the number can double with each wave of new tasks, and no faster.
 fn is_worth_it(runtime: &Shared) -> bool {
@@ -177,35 +233,8 @@ fn is_worth_it(runtime: &Shared) -> bool {
     without < with
 }
 
-/// How many workers a task holds while something waits there.
-fn look_closely(runtime: &Shared) -> u32 {
-    let begun = Instant::now();
-    let look = |worker: &Arc<WorkerShared>| {
-        let switches = worker.counts.switches.load(Relaxed);
-        (!worker.poller.is_sleeping()).then(|| (switches, worker.cpu.time()))
-    };
-    let before: Vec<_> = runtime.workers.iter().map(look).collect();
-    runtime.ending.pause(CLOSE);
-    let passed = begun.elapsed();
-    let held = |worker: &Arc<WorkerShared>, before: Option<(u64, Option<Duration>)>| {
-        let (Some((switches, cpu)), true) = (before, worker.presence.is_here()) else {
-            return false;
-        };
-        if worker.poller.is_sleeping() || worker.counts.switches.load(Relaxed) != switches {
-            return false;
-        }
-        let (Some(before), Some(after)) = (cpu, worker.cpu.time()) else {
-            return false;
-        };
-        after.saturating_sub(before) >= passed / 2 && waits(worker)
-    };
-    let both = runtime.workers.iter().zip(before);
-    both.filter(|(worker, before)| held(worker, *before))
-        .count() as u32
-}
-
 /// Is there something for this worker to do besides what it does?
-pub(super) fn waits(worker: &WorkerShared) -> bool {
+fn waits(worker: &WorkerShared) -> bool {
     !worker.inbox.is_empty() || worker.unstarted.len() > 0 || worker.poller.has_events()
 }
 
@@ -263,6 +292,9 @@ impl Shared {
 pub(super) fn run_worker(runtime: Arc<Shared>, index: usize, poller: Poller) {
     let end = runtime.clone().end_guard();
     let mine = runtime.workers[index].clone();
+    if runtime.workers_first {
+        urgency::hurry();
+    }
     if index >= runtime.permanent {
         mine.presence.begins(&mine.inbox);
     }

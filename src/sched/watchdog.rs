@@ -11,7 +11,7 @@
 
 use super::metrics::add;
 use super::runtime::Shared;
-use super::spare::{self, Pressure};
+use super::spare::Pressure;
 use super::worker::WorkerShared;
 use std::io;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
@@ -119,18 +119,17 @@ fn watch(runtime: &Arc<Shared>) {
             reported: false,
         })
         .collect();
-    let mut pressure = Pressure::new(now);
+    let mut pressure = Pressure::new(runtime, now);
     let shortest = (runtime.watchdog.threshold / 4).min(LONGEST_PAUSE);
     let mut pause = shortest;
     while !runtime.ending.is_stopping() {
         runtime.ending.pause(pause);
-        let (mut active, mut hogs) = (false, 0);
+        let (mut active, mut stuck) = (false, true);
         for (worker, seen) in runtime.workers.iter().zip(&mut seen) {
-            let reported = seen.reported;
             active |= look(runtime, worker, seen);
-            hogs += u32::from(!reported && seen.reported && spare::waits(worker));
+            stuck &= seen.reported || !worker.presence.is_open();
         }
-        pressure.round(runtime, active, hogs);
+        pressure.round(runtime, active, stuck);
         pause = if active {
             shortest
         } else {

@@ -29,6 +29,8 @@ pub fn command(args: ServeArgs) -> Result<(), Failure> {
     if let Some(most) = args.spare_workers {
         builder = builder.spare_workers(most.into());
     }
+    // What is handed to the pool computes.
+    builder = builder.workers_first(args.offload);
     let connections = Arc::new(Connections::default());
     let listener = TcpListener::bind(args.addr).map_err(cannot)?;
     let (stopping, closing) = (Arc::clone(&connections), listener.clone());
