@@ -56,6 +56,11 @@ impl Presence {
         matches!(self.0.load(Relaxed), OPEN | LEAVING)
     }
 
+    /// Has it no thread, and none about to come?
+    pub(crate) fn is_away(&self) -> bool {
+        self.0.load(Relaxed) == ABSENT
+    }
+
     /// The watchdog is about to start a thread. False if there is one.
     pub(crate) fn starts(&self) -> bool {
         self.moves(ABSENT, STARTING)

@@ -132,7 +132,9 @@ impl Pressure {
         self.last = Some(now);
         if self.asked.take().is_some() {
             for worker in runtime.workers.iter() {
-                worker.presence.calls_back();
+                if worker.presence.calls_back() {
+                    worker.poller.wake(); // it sleeps as one that is not to be called for work
+                }
             }
         }
         if now.saturating_duration_since(self.window) > WINDOW {
@@ -182,8 +184,8 @@ impl Pressure {
             worker.presence.asks_to_leave();
             if worker.presence.is_here() {
                 worker.poller.wake();
-                any = true;
             }
+            any |= !worker.presence.is_away(); // one that is about to come is asked later
         }
         if !any {
             (self.last, self.asked) = (None, None);
@@ -261,13 +263,10 @@ impl Shared {
                 let poller = poller.expect("it is there while the worker is away");
                 run_worker(runtime, index, poller);
             });
-        match started {
-            Ok(_) => _ = self.spares.started.fetch_add(1, Relaxed),
+        if started.is_err() {
             // It was only to help: without it everything goes on as before.
-            Err(_) => {
-                self.ending.thread_ends();
-                worker.presence.did_not_start();
-            }
+            self.ending.thread_ends();
+            worker.presence.did_not_start();
         }
     }
 
@@ -296,6 +295,7 @@ pub(super) fn run_worker(runtime: Arc<Shared>, index: usize, poller: Poller) {
         urgency::hurry();
     }
     if index >= runtime.permanent {
+        runtime.spares.started.fetch_add(1, Relaxed);
         mine.presence.begins(&mine.inbox);
     }
     let (poller, keep) = Worker::new(mine.clone(), runtime.clone(), poller).main();
