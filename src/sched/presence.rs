@@ -45,6 +45,11 @@ impl Presence {
         self.0.load(Relaxed) == OPEN
     }
 
+    /// Is it open, or about to be?
+    pub(crate) fn is_coming(&self) -> bool {
+        matches!(self.0.load(Relaxed), STARTING | OPEN)
+    }
+
     /// It has been asked to leave.
     #[inline]
     pub(crate) fn is_leaving(&self) -> bool {

@@ -223,9 +223,8 @@ impl Look {
 /// Another worker is of use only if those that have no tasks are not enough already. As many of them
 /// as of the others are: so the number can double with each wave of new tasks, and no faster.
 fn is_worth_it(runtime: &Shared) -> bool {
-    let open = runtime.workers.iter().filter(|w| w.presence.is_open());
     let (mut with, mut without) = (0, 0);
-    for worker in open {
+    for worker in runtime.workers.iter().filter(|w| w.presence.is_coming()) {
         if worker.load() > 0 {
             with += 1;
         } else {
