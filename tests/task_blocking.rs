@@ -118,3 +118,22 @@ fn many_closures_at_once_all_come_back() {
         assert_eq!(sum, 1_999_000);
     });
 }
+
+/// The nice value of the calling thread.
+fn niceness() -> i32 {
+    // SAFETY: takes numbers and touches no memory; 0 is the calling thread. (Linux has it so.)
+    unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) }
+}
+
+#[test]
+fn threads_of_the_pool_stand_back_only_where_workers_are_to_go_first() {
+    within(BOUND, || {
+        let mine = niceness();
+        for (first, expected) in [(false, mine), (true, mine.max(5))] {
+            let builder = Runtime::builder().workers(2).workers_first(first);
+            let runtime = builder.build().unwrap();
+            let here = runtime.run(|| (niceness(), gopark::blocking(niceness)));
+            assert_eq!(here, (mine, expected));
+        }
+    });
+}

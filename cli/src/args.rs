@@ -83,6 +83,10 @@ pub struct ServeArgs {
     /// Workers, each a thread with a poller of its own; one per core if not given
     #[arg(long, short, value_name = "N", value_parser = units::count)]
     pub workers: Option<usize>,
+    /// Spare workers, started while computing holds the others; three for each worker if not given,
+    /// none for a single one
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=1024))]
+    pub spare_workers: Option<u16>,
     /// The most bytes one read takes; the worker lends a buffer of at most 16k
     #[arg(long, value_name = "SIZE", default_value = "4k", value_parser = units::size)]
     pub buffer: usize,

@@ -437,6 +437,16 @@ impl Poller {
         waited.len()
     }
 
+    /// Does anybody wait for a descriptor registered here? Who does so without a task is known nowhere
+    /// else.
+    pub fn is_waited_for(&self) -> bool {
+        let waits = |desc: &PollDesc| desc.is_waited(Mode::Read) || desc.is_waited(Mode::Write);
+        self.descs
+            .borrow()
+            .iter()
+            .any(|(_, entry)| waits(&entry.desc))
+    }
+
     /// Makes `sleep` ready at `when`.
     pub(crate) fn add_sleep(&self, when: u64, sleep: Arc<Sleep>) {
         self.timers.borrow_mut().push(when, Target::Sleep(sleep));
@@ -512,6 +522,18 @@ impl PollerHandle {
     #[inline]
     pub fn is_sleeping(&self) -> bool {
         self.0.state.is_sleeping()
+    }
+
+    /// Has the kernel events that the poller has not collected yet? A system call, and by the time the
+    /// answer is used it may be wrong.
+    pub fn has_events(&self) -> bool {
+        let mut epoll = libc::pollfd {
+            fd: self.0.registry.as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        // SAFETY: `epoll` is one live pollfd; a time-out of zero does not wait.
+        unsafe { libc::poll(&raw mut epoll, 1, 0) == 1 }
     }
 
     /// What the poller has done so far.

@@ -67,6 +67,28 @@ fn an_event_collected_for_a_place_that_was_given_away_reaches_nobody() {
 }
 
 #[test]
+fn events_that_were_not_collected_can_be_seen_from_another_thread() {
+    let poller = Poller::new().unwrap();
+    let handle = poller.handle().clone();
+    let seen = move || {
+        let handle = handle.clone();
+        std::thread::spawn(move || handle.has_events())
+            .join()
+            .unwrap()
+    };
+    let (a, peer) = UnixStream::pair().unwrap();
+    let desc = Arc::new(PollDesc::new());
+    poller.register(a.as_raw_fd(), &desc, None).unwrap();
+    poller.poll(Some(Duration::ZERO)).unwrap(); // that it can be written to
+    assert!(!seen());
+    std::io::Write::write_all(&mut &peer, b"x").unwrap();
+    assert!(seen());
+    poller.poll(Some(Duration::ZERO)).unwrap();
+    assert!(!seen());
+    assert!(!poller.is_waited_for(), "nobody waits for either direction");
+}
+
+#[test]
 fn a_file_that_epoll_does_not_take_is_not_pollable() {
     let poller = Poller::new().unwrap();
     let file = std::fs::File::open("/proc/self/exe").unwrap();

@@ -5,6 +5,7 @@
 //! limit, and end when they have been idle for a while.
 
 use super::runtime::Shared;
+use super::urgency;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
@@ -33,6 +34,7 @@ pub(crate) struct BlockingPool(Arc<Inner>);
 struct Inner {
     name: String,
     limit: usize,
+    workers_first: bool,
     state: Mutex<State>,
     work: Condvar,
     threads: AtomicU64,
@@ -55,10 +57,11 @@ impl fmt::Debug for Inner {
 }
 
 impl BlockingPool {
-    pub(crate) fn new(limit: usize, name: &str) -> BlockingPool {
+    pub(crate) fn new(limit: usize, name: &str, workers_first: bool) -> BlockingPool {
         BlockingPool(Arc::new(Inner {
             name: format!("{name}-blocking"),
             limit,
+            workers_first,
             state: Mutex::default(),
             work: Condvar::new(),
             threads: AtomicU64::new(0),
@@ -108,6 +111,9 @@ impl Inner {
     }
 
     fn run(&self) {
+        if self.workers_first {
+            urgency::stand_back();
+        }
         let mut state = self.lock();
         loop {
             if let Some((job, runtime)) = state.jobs.pop_front() {

@@ -8,8 +8,9 @@
 //! |----------------|---------|------------------------------------------------------------|
 //! | [`Inbox::push`]| anybody | `task.next` = head, then head = task, if head is still that |
 //! | [`Inbox::take`]| owner   | head swapped for null; the chain now belongs to the owner   |
-//! | [`Inbox::close`]| owner  | head swapped for `CLOSED`, once and for all                 |
+//! | [`Inbox::close`]| owner  | head swapped for `CLOSED`                                    |
 //! | [`Inbox::close_if_empty`]| owner | null to `CLOSED`, if head is still null            |
+//! | [`Inbox::reopen`]| the next owner | `CLOSED` to null                                 |
 //!
 //! There is no ABA: elements are only ever taken all together. A push into a closed inbox gives the
 //! element back, so nothing is ever handed to a worker that has left.
@@ -81,7 +82,7 @@ impl<T: Linked> Inbox<T> {
         unsafe { self.replace(std::ptr::null_mut(), each) }
     }
 
-    /// Closes it for ever, and takes everything that is left.
+    /// Closes it, and takes everything that is left.
     ///
     /// # Safety
     /// Called by the owner only, who does not call [`Inbox::take`] again.
@@ -90,7 +91,7 @@ impl<T: Linked> Inbox<T> {
         unsafe { self.replace(closed(), each) }
     }
 
-    /// Closes it for ever if there is nothing in it.
+    /// Closes it if there is nothing in it.
     pub(crate) fn close_if_empty(&self) -> bool {
         self.head
             .compare_exchange(
@@ -100,6 +101,15 @@ impl<T: Linked> Inbox<T> {
                 Ordering::Relaxed,
             )
             .is_ok()
+    }
+
+    /// Opens one that is closed, for a new owner.
+    pub(crate) fn reopen(&self) {
+        let open = std::ptr::null_mut();
+        let was = self
+            .head
+            .compare_exchange(closed(), open, Ordering::SeqCst, Ordering::Relaxed);
+        debug_assert!(was.is_ok(), "nobody opens one that is open");
     }
 
     unsafe fn replace(&self, new: *mut T, mut each: impl FnMut(NonNull<T>)) {

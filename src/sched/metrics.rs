@@ -201,7 +201,7 @@ impl WorkerMetrics {
 pub struct Metrics {
     /// All workers together. (`alive_max` is the sum of the workers' own maxima.)
     pub total: WorkerMetrics,
-    /// Each worker.
+    /// Each worker; after those of the start the spare ones that have ever been started.
     pub workers: Vec<WorkerMetrics>,
     /// Tasks spawned from outside the workers.
     pub spawned_outside: u64,
@@ -217,6 +217,12 @@ pub struct Metrics {
     pub stack_bytes_reserved: u64,
     /// Threads of the blocking pool.
     pub blocking_threads: u64,
+    /// Spare workers now: see [`crate::Builder::spare_workers`].
+    pub spare_workers: u64,
+    /// Times a spare worker was started.
+    pub spare_workers_started: u64,
+    /// Times one has left.
+    pub spare_workers_retired: u64,
 }
 
 impl Metrics {

@@ -8,19 +8,29 @@
 //! | `idle`        | who sleeps, and who is called to look for unstarted tasks                |
 //! | `sharing`     | offering and taking unstarted tasks                                      |
 //! | `placement`   | where a new task starts                                                  |
+//! | `crew`        | the list of the workers                                                  |
+//! | `presence`    | whether a worker has a thread, and takes new tasks                        |
+//! | `spare`       | when spare workers start and leave                                       |
 //! | `runtime`     | build, spawn from outside, run                                           |
 //! | `shutdown`    | ending every task and every thread within a bound                        |
 //! | `blocking`    | a pool of threads for calls that would hold a worker                     |
+//! | `urgency`     | what the kernel is told about the threads                                |
 //! | `watchdog`    | who holds a worker too long                                              |
+//! | `cpu_clock`   | how much processor time a worker has used                                |
 //! | `metrics`     | what it all did                                                          |
 
 pub(crate) mod idle;
 pub(crate) mod inbox;
 pub(crate) mod link;
+pub(crate) mod presence;
 pub(crate) mod ring;
 
 #[cfg(not(loom))]
 pub(crate) mod blocking;
+#[cfg(not(loom))]
+mod cpu_clock;
+#[cfg(not(loom))]
+mod crew;
 #[cfg(not(loom))]
 pub(crate) mod metrics;
 #[cfg(not(loom))]
@@ -33,6 +43,10 @@ pub(crate) mod runtime;
 mod sharing;
 #[cfg(not(loom))]
 pub(crate) mod shutdown;
+#[cfg(not(loom))]
+mod spare;
+#[cfg(not(loom))]
+mod urgency;
 #[cfg(not(loom))]
 pub(crate) mod watchdog;
 #[cfg(not(loom))]

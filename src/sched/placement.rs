@@ -15,6 +15,7 @@ use super::metrics::add;
 use super::worker::{Worker, WorkerShared};
 use crate::task::header::Header;
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
@@ -26,6 +27,25 @@ pub(super) const PATIENCE: Duration = Duration::from_micros(250);
 /// How many it takes after that.
 pub(super) const FEW: usize = 8;
 
+impl WorkerShared {
+    /// Puts a new task into the inbox, and counts it as coming. Gives it back if the worker has left.
+    ///
+    /// # Safety
+    /// The task is alive, unstarted, and in no queue.
+    pub(crate) unsafe fn hand_over_new(
+        &self,
+        task: NonNull<Header>,
+    ) -> Result<(), NonNull<Header>> {
+        self.handed.fetch_add(1, Relaxed);
+        // SAFETY: contract of this function.
+        let handed = unsafe { self.hand_over(task) };
+        if handed.is_err() {
+            self.handed.fetch_sub(1, Relaxed);
+        }
+        handed
+    }
+}
+
 impl Worker {
     /// Queues a task that a task of this worker has just spawned.
     #[inline]
@@ -36,9 +56,8 @@ impl Worker {
             // SAFETY: a new task is alive.
             let pinned = unsafe { task.as_ref() }.attributes.pinned;
             if !pinned && let Some(other) = self.less_busy() {
-                other.handed.fetch_add(1, Relaxed);
                 // SAFETY: alive, unstarted, and in no queue yet.
-                if unsafe { other.hand_over(task) }.is_ok() {
+                if unsafe { other.hand_over_new(task) }.is_ok() {
                     return add(&self.shared.counts.placed_elsewhere, 1);
                 }
             }
@@ -61,7 +80,8 @@ impl Worker {
         }
         let other = &workers[(me + 1 + (mine as usize % (n - 1))) % n];
         let theirs = other.load();
-        (!other.held.load(Relaxed) && theirs + theirs / 8 + SLACK < mine).then_some(other)
+        let open = other.presence.is_open() && !other.held.load(Relaxed);
+        (open && theirs + theirs / 8 + SLACK < mine).then_some(other)
     }
 
     /// How many unstarted tasks of `victim` this worker may take.
@@ -77,12 +97,13 @@ impl Worker {
     /// that there is to do.
     pub(super) fn share_of_common(&self) -> usize {
         let workers = &self.runtime.workers;
-        let (mut total, mut open) = (self.runtime.injected() as u64, 0);
-        for worker in workers.iter().filter(|w| !w.held.load(Relaxed)) {
+        let (mut total, mut sharers) = (self.runtime.injected() as u64, 0u64);
+        let open = |w: &&Arc<WorkerShared>| w.presence.is_open() && !w.held.load(Relaxed);
+        for worker in workers.iter().filter(open) {
             total += worker.load();
-            open += 1;
+            sharers += 1;
         }
-        let fair = total.div_ceil(open.max(1));
+        let fair = total.div_ceil(sharers.max(1));
         fair.saturating_sub(self.shared.load()) as usize
     }
 }

@@ -1,11 +1,13 @@
 //! A runtime: its builder, its handle, and what its workers share.
 
 use super::blocking::BlockingPool;
+use super::crew::Crew;
 use super::idle::Idlers;
 use super::metrics::{Metrics, WorkerMetrics};
 use super::shutdown::{Ending, ShutdownReport};
+use super::spare::{self, Spares};
 use super::watchdog::{Hog, Report, Watchdog};
-use super::worker::{self, Worker, WorkerShared};
+use super::worker::{self, WorkerShared};
 use crate::stack::{Arena, StackConfig};
 use crate::sync::Mutex;
 use crate::task::header::{Attributes, Header};
@@ -27,7 +29,11 @@ static NEXT_TASK_ID: AtomicU64 = AtomicU64::new(1);
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) name: String,
-    pub(crate) workers: Vec<Arc<WorkerShared>>,
+    pub(crate) workers: Crew,
+    /// How many of them were there from the start. The others are spare.
+    pub(crate) permanent: usize,
+    pub(crate) spares: Spares,
+    pub(crate) workers_first: bool,
     pub(crate) arena: Arc<Arena>,
     pub(crate) blocking: BlockingPool,
     pub(crate) idlers: Idlers,
@@ -108,12 +114,12 @@ impl Shared {
         let n = self.workers.len();
         let in_turn = || (0..n).map(|i| &self.workers[(first + i) % n]);
         let least = in_turn()
+            .filter(|w| w.presence.is_open())
             .min_by_key(|w| (w.held.load(Ordering::Relaxed), w.load()))
-            .expect("a runtime has a worker");
+            .expect("the workers of the start are open");
         for worker in std::iter::once(least).chain(in_turn()) {
-            worker.handed.fetch_add(1, Ordering::Relaxed);
             // SAFETY: the task is new: alive, unstarted, in no queue.
-            if unsafe { worker.hand_over(task) }.is_ok() {
+            if unsafe { worker.hand_over_new(task) }.is_ok() {
                 return Ok(());
             }
         }
@@ -151,6 +157,10 @@ impl Shared {
         metrics.stack_bytes_reserved = stacks.mapped_bytes as u64;
         metrics.spawned_outside = self.spawned_outside.load(Ordering::Relaxed);
         metrics.blocking_threads = self.blocking.threads();
+        let here = self.workers.iter().filter(|w| w.presence.is_here()).count();
+        metrics.spare_workers = here.saturating_sub(self.permanent) as u64;
+        metrics.spare_workers_started = self.spares.started.load(Ordering::Relaxed);
+        metrics.spare_workers_retired = self.spares.retired.load(Ordering::Relaxed);
         metrics
     }
 }
@@ -170,6 +180,9 @@ pub struct Builder {
     name: String,
     hog_threshold: Duration,
     on_hog: Option<Report>,
+    spare_workers: Option<usize>,
+    spare_stay: Duration,
+    workers_first: bool,
 }
 
 impl Default for Builder {
@@ -181,6 +194,9 @@ impl Default for Builder {
             name: "gopark".to_owned(),
             hog_threshold: Duration::from_millis(10),
             on_hog: None,
+            spare_workers: None,
+            spare_stay: spare::STAY,
+            workers_first: false,
         }
     }
 }
@@ -247,6 +263,55 @@ impl Builder {
         self
     }
 
+    /// How many more workers may be started while tasks hold the ones there are. By default three
+    /// for each worker, and none where there is only one, because whoever asks for one worker may want
+    /// one task to run at a time. Zero turns it off; so does [`Builder::hog_threshold`] zero.
+    ///
+    /// A task that computes delays all others that have started on its worker, for none of them can
+    /// leave. When the watchdog sees that happen several times in a second, it starts another worker,
+    /// up to this number, and what is spawned afterwards is spread over them all, too. The kernel
+    /// divides the processors between them. Spare workers help new tasks, not those that already
+    /// share a worker with a heavy one; and they are no substitute for [`crate::blocking`], which
+    /// takes the heavy piece of work away from where others wait.
+    ///
+    /// ```
+    /// let runtime = gopark::Runtime::builder().workers(2).spare_workers(6).build()?;
+    /// assert_eq!(runtime.metrics().spare_workers, 0); // until they are needed
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// Go starts more threads when goroutines block in system calls, and interrupts those that compute.
+    pub fn spare_workers(mut self, most: usize) -> Builder {
+        self.spare_workers = Some(most);
+        self
+    }
+
+    /// How long spare workers stay when no task has held a worker; one minute by default. After that
+    /// each ends as soon as no task is left on it.
+    pub fn spare_workers_stay(mut self, time: Duration) -> Builder {
+        self.spare_stay = time;
+        self
+    }
+
+    /// Has the kernel run workers before the threads of [`crate::blocking`] where both want a processor;
+    /// off by default. For programs whose blocking closures compute, and whose other tasks should not
+    /// wait until a processor is free again.
+    ///
+    /// The threads of the pool are given the nice value 5, about a third of a worker's weight, and the
+    /// workers ask for short time slices, which the kernel takes as being in a hurry (Linux 6.12;
+    /// earlier ones ignore it). Threads and processes that a blocking closure starts inherit the
+    /// nice value: that is why it is not the default.
+    ///
+    /// ```
+    /// let runtime = gopark::Runtime::builder().workers_first(true).build()?;
+    /// assert_eq!(runtime.run(|| gopark::blocking(|| (1..=4).sum::<u32>())), 10);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn workers_first(mut self, yes: bool) -> Builder {
+        self.workers_first = yes;
+        self
+    }
+
     /// Starts the workers.
     ///
     /// # Errors
@@ -263,6 +328,15 @@ impl Builder {
         if workers == 0 || workers > 1024 {
             return Err(invalid(format!("{workers} workers; it must be 1 to 1024")));
         }
+        let spare = match self.spare_workers {
+            _ if self.hog_threshold.is_zero() => 0,
+            Some(n) if n > 1024 => {
+                return Err(invalid(format!("{n} spare workers; it must be 0 to 1024")));
+            }
+            Some(n) => n,
+            None if workers == 1 => 0,
+            None => workers * spare::FOR_EACH,
+        };
         if self.blocking_threads == 0 {
             return Err(invalid(
                 "0 blocking threads; it must be at least 1".to_owned(),
@@ -284,14 +358,19 @@ impl Builder {
             .map(|_| Poller::new())
             .collect::<io::Result<Vec<_>>>()?;
         let shared = Arc::new(Shared {
-            workers: pollers
-                .iter()
-                .enumerate()
-                .map(|(i, p)| Arc::new(WorkerShared::new(i, p.handle().clone())))
-                .collect(),
+            workers: Crew::new(
+                pollers
+                    .iter()
+                    .enumerate()
+                    .map(|(i, p)| Arc::new(WorkerShared::new(i, p.handle().clone()))),
+                spare,
+            ),
+            permanent: workers,
+            spares: Spares::new(self.spare_stay),
+            workers_first: self.workers_first,
             arena: Arc::new(Arena::new(stacks)),
-            blocking: BlockingPool::new(self.blocking_threads, &self.name),
-            idlers: Idlers::new(workers),
+            blocking: BlockingPool::new(self.blocking_threads, &self.name, self.workers_first),
+            idlers: Idlers::new(workers + spare),
             injector: Mutex::new(VecDeque::new()),
             injected: AtomicUsize::new(0),
             spawned_outside: AtomicU64::new(0),
@@ -308,16 +387,7 @@ impl Builder {
             shared.ending.thread_starts();
             let started = std::thread::Builder::new()
                 .name(format!("{}-{i}", shared.name))
-                .spawn(move || {
-                    let end = mine.clone().end_guard();
-                    let keep = Worker::new(mine.workers[i].clone(), mine, poller).main();
-                    drop(end);
-                    if keep {
-                        loop {
-                            std::thread::park();
-                        }
-                    }
-                });
+                .spawn(move || spare::run_worker(mine, i, poller));
             if let Err(err) = started {
                 shared.ending.thread_ends();
                 return Err(err); // the drop of `runtime` ends those that did start

@@ -50,6 +50,9 @@ impl Worker {
         if workers.len() == 1 && self.runtime.injector_is_empty() {
             return false;
         }
+        if !self.shared.presence.is_open() {
+            return false; // it is leaving, and must not begin anything new
+        }
         let waited = self.patience.replace(Patience::Fresh) == Patience::Spent;
         let least = if waited { FEW } else { 0 };
         let mut stolen = self.stolen.borrow_mut();
@@ -83,8 +86,8 @@ impl Worker {
     /// Puts an unstarted task where this worker, or an idle one, will find it.
     #[inline]
     pub(crate) fn enqueue_unstarted(&self, task: NonNull<Header>) {
-        // Without other workers there is nobody to share with, and no need for the ring's atomics.
-        let alone = self.runtime.workers.len() == 1;
+        // Where there can be no other worker there is no need for the ring's atomics.
+        let alone = self.runtime.workers.most() == 1;
         // SAFETY: a task in hand is alive.
         if alone || unsafe { task.as_ref() }.attributes.pinned {
             self.make_ready(task);

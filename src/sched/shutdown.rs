@@ -125,6 +125,15 @@ impl Ending {
         self.books().threads += 1;
     }
 
+    /// Counts a thread that is about to start, unless the runtime has begun to end.
+    pub(crate) fn thread_may_start(&self) -> bool {
+        let mut books = self.books();
+        if !books.begun {
+            books.threads += 1;
+        }
+        !books.begun
+    }
+
     pub(crate) fn thread_ends(&self) {
         self.books().threads -= 1;
         self.thread_ended.notify_all();
@@ -219,7 +228,7 @@ impl Shared {
     }
 
     fn wake_all(&self) {
-        for worker in &self.workers {
+        for worker in self.workers.iter() {
             worker.poller.wake();
         }
     }

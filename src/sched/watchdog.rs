@@ -6,10 +6,12 @@
 //!
 //! * counts and reports a task that has held its worker longer than the threshold,
 //! * marks the worker meanwhile, so that no new tasks are placed there,
-//! * has an idle worker fetch the unstarted tasks that are stuck behind the held one.
+//! * has an idle worker fetch the unstarted tasks that are stuck behind the held one,
+//! * and starts more workers where that happens again and again ([`super::spare`]).
 
 use super::metrics::add;
 use super::runtime::Shared;
+use super::spare::Pressure;
 use super::worker::WorkerShared;
 use std::io;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
@@ -108,25 +110,26 @@ impl Watchdog {
     }
 }
 
-fn watch(runtime: &Shared) {
+fn watch(runtime: &Arc<Shared>) {
     let now = Instant::now();
-    let mut seen: Vec<Watched> = runtime
-        .workers
-        .iter()
+    let mut seen: Vec<Watched> = (0..runtime.workers.most())
         .map(|_| Watched {
             switches: 0,
             since: now,
             reported: false,
         })
         .collect();
+    let mut pressure = Pressure::new(runtime, now);
     let shortest = (runtime.watchdog.threshold / 4).min(LONGEST_PAUSE);
     let mut pause = shortest;
     while !runtime.ending.is_stopping() {
         runtime.ending.pause(pause);
-        let mut active = false;
+        let (mut active, mut stuck) = (false, true);
         for (worker, seen) in runtime.workers.iter().zip(&mut seen) {
             active |= look(runtime, worker, seen);
+            stuck &= seen.reported || !worker.presence.is_open();
         }
+        pressure.round(runtime, active, stuck);
         pause = if active {
             shortest
         } else {
@@ -139,7 +142,7 @@ fn watch(runtime: &Shared) {
 fn look(runtime: &Shared, worker: &WorkerShared, seen: &mut Watched) -> bool {
     let now = Instant::now();
     let switches = worker.counts.switches.load(Relaxed);
-    let asleep = worker.poller.is_sleeping();
+    let asleep = worker.poller.is_sleeping() || !worker.presence.is_here();
     if asleep || switches != seen.switches {
         *seen = Watched {
             switches,

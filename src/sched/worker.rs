@@ -17,9 +17,11 @@
 //!
 //! Go: `runtime/proc.go`, `schedule` and `findRunnable`.
 
+use super::cpu_clock::CpuClock;
 use super::inbox::Inbox;
 use super::metrics::{Counts, add, set};
 use super::placement::PATIENCE;
+use super::presence::Presence;
 use super::ring::Ring;
 use super::runtime::Shared;
 use super::sharing::Patience;
@@ -79,6 +81,9 @@ pub(crate) struct WorkerShared {
     pub(crate) running_site: AtomicPtr<Location<'static>>,
     /// The watchdog has seen a task hold this worker: give it nothing new.
     pub(crate) held: AtomicBool,
+    /// Whether it has a thread, and takes new tasks.
+    pub(crate) presence: Presence,
+    pub(crate) cpu: CpuClock,
 }
 
 /// The part of a worker that only its thread uses.
@@ -161,7 +166,19 @@ impl WorkerShared {
             running: AtomicU64::new(0),
             running_site: AtomicPtr::new(std::ptr::null_mut()),
             held: AtomicBool::new(false),
+            presence: Presence::permanent(),
+            cpu: CpuClock::default(),
         }
+    }
+
+    /// One that has no thread yet.
+    pub(crate) fn spare(index: usize, poller: PollerHandle) -> WorkerShared {
+        let worker = WorkerShared {
+            presence: Presence::absent(),
+            ..WorkerShared::new(index, poller)
+        };
+        worker.inbox.close_if_empty();
+        worker
     }
 
     /// Puts a task into the inbox and sees to it that the worker looks. Gives it back if the worker
@@ -212,13 +229,14 @@ impl Worker {
         }
     }
 
-    /// The life of a worker's thread. True if the thread must not end: see
+    /// The life of a worker's thread. Gives back its poller, and true if the thread must not end: see
     /// [`Worker::keep_thread`].
-    pub(crate) fn main(self) -> bool {
+    pub(crate) fn main(self) -> (Poller, bool) {
         let watch = overflow::watch(self.runtime.arena.clone());
         if let Err(err) = &watch {
             eprintln!("gopark: stack overflows on this worker will not be named: {err}");
         }
+        self.shared.cpu.follow_this_thread();
         WORKER.set(&self);
         // SAFETY: `self` stays where it is until the reset below.
         unsafe { netpoll::park::set_current(Some(NonNull::from(&self as &dyn Park))) };
@@ -228,7 +246,7 @@ impl Worker {
         WORKER.set(std::ptr::null());
         self.pool.borrow_mut().drain(&self.runtime.arena);
         set(&self.shared.counts.stacks_cached, 0);
-        self.keeps_thread.get()
+        (self.poller, self.keeps_thread.get())
     }
 
     /// A started task was given up here. It may have lent a reference to a thread-local to somebody
@@ -388,7 +406,7 @@ impl Worker {
 
     /// Waits until there is something to do. False if the worker must end.
     fn sleep(&self) -> bool {
-        if !self.look_at_shutdown() {
+        if !self.look_at_shutdown() || self.leaves() {
             return false;
         }
         let counts = &self.shared.counts;
@@ -405,7 +423,7 @@ impl Worker {
             // Nobody need call it meanwhile: it looks again soon.
             self.poll(Some(PATIENCE));
             self.patience.set(Patience::Spent);
-        } else if self.runtime.workers.len() > 1 {
+        } else if self.runtime.workers.len() > 1 && self.shared.presence.is_open() {
             let (idlers, me) = (&self.runtime.idlers, self.shared.index);
             idlers.rest(me);
             // Whoever offered work before it could see that we are idle has not called us.
@@ -501,6 +519,13 @@ impl Worker {
         // SAFETY: a task in a queue is alive.
         let unstarted = |task: &&NonNull<Header>| !unsafe { task.as_ref() }.started.get();
         ready.iter().filter(unstarted).copied().collect()
+    }
+
+    /// Is there a task here, in whatever state?
+    pub(super) fn has_tasks(&self) -> bool {
+        self.tasks.get().is_some()
+            || !self.ready.borrow().is_empty()
+            || self.shared.unstarted.len() > 0
     }
 
     /// Started tasks that have not ended.

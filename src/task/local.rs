@@ -11,11 +11,10 @@ use std::rc::Rc;
 
 /// The values of one task, by the address of their key. Few, so a list.
 #[derive(Default)]
-#[allow(
-    clippy::box_collection,
-    reason = "most tasks have none, and a header is small"
-)]
-pub(crate) struct Locals(Option<Box<Vec<(usize, Rc<dyn Any>)>>>);
+pub(crate) struct Locals(Option<Box<Values>>);
+
+/// Behind a box, because most tasks have none and a header is small.
+type Values = Vec<(usize, Rc<dyn Any>)>;
 
 impl fmt::Debug for Locals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

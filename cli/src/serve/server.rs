@@ -86,6 +86,11 @@ fn start(
     if let Some(workers) = args.workers {
         builder = builder.workers(workers);
     }
+    if let Some(most) = args.spare_workers {
+        builder = builder.spare_workers(most.into());
+    }
+    // What is handed to the pool computes.
+    builder = builder.workers_first(args.offload);
     builder
         .build()
         .map_err(|error| Failure::io("start", &error))

@@ -20,6 +20,9 @@ pub fn json(metrics: &Metrics) -> Value {
         stacks_leaked,
         stack_bytes_reserved,
         blocking_threads,
+        spare_workers,
+        spare_workers_started,
+        spare_workers_retired,
     ));
     all.insert("total".into(), worker(&metrics.total));
     let workers = metrics.workers.iter().map(worker).collect();

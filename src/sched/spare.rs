@@ -1,0 +1,333 @@
+//! Spare workers: more threads while tasks hold the ones there are.
+//!
+//! A started task cannot be moved away from behind one that computes. What can be had is that the next
+//! tasks start on threads with fewer neighbours, between which the kernel divides the processors. So a
+//! runtime that has seen its workers held while others waited there spreads what comes after over more
+//! workers than it has processors.
+//!
+//! The watchdog's thread does all of it. Now and then, while something runs, it looks twice in a short
+//! time ([`CLOSE`]). A **sighting** is a worker that
+//!
+//! * has not switched between the two looks, but has used the processor: it is held by a task, and not
+//!   merely waiting for its own turn;
+//! * has something else to do: in its inbox, among its unstarted tasks, or in its epoll;
+//! * and has switched since its last sighting, so that one long hold counts once.
+//!
+//! | when                                                          | then                                      |
+//! |---------------------------------------------------------------|-------------------------------------------|
+//! | [`ENOUGH`] sightings within [`WINDOW`], and fewer workers are without tasks than with | one more is started |
+//! | every worker is held by a reported hog, and something waits   | one more is started                       |
+//! | any of these                                                  | those that are leaving stay               |
+//! | none of these for as long as spare workers stay               | every spare one is asked to leave         |
+//! | one that was asked has nothing left that needs its thread     | its thread ends                           |
+//!
+//! What needs its thread: tasks that have started there, and waits without a task in its poller. The
+//! poller is kept for the next thread of that number, because descriptors may be at home in it.
+//! [`super::presence`] has the states.
+//!
+//! Go starts a thread for each one that blocks in a system call (`runtime/proc.go`, `handoffp`), and
+//! interrupts goroutines that compute (`preemptone`).
+
+use super::runtime::Shared;
+use super::urgency;
+use super::worker::{Worker, WorkerShared};
+use netpoll::Poller;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long a close look takes.
+const CLOSE: Duration = Duration::from_micros(300);
+/// The pause between two close looks.
+const BETWEEN: Duration = Duration::from_millis(20);
+/// So many sightings within so long start a worker.
+const ENOUGH: u32 = 3;
+const WINDOW: Duration = Duration::from_secs(1);
+/// How often one that leaves is woken to look whether it can.
+const LEAVE_LOOK: Duration = Duration::from_secs(1);
+/// How long spare workers stay by default after the last sighting.
+pub(crate) const STAY: Duration = Duration::from_secs(60);
+
+/// Spare workers for each of the start, by default; only where there are at least two.
+pub(crate) const FOR_EACH: usize = 3;
+
+/// What a runtime keeps for its spare workers.
+#[derive(Debug)]
+pub(crate) struct Spares {
+    stay: Duration,
+    /// The pollers of those that are away, by number.
+    pollers: Mutex<Vec<(usize, Poller)>>,
+    pub(crate) started: AtomicU64,
+    pub(crate) retired: AtomicU64,
+}
+
+impl Spares {
+    pub(crate) fn new(stay: Duration) -> Spares {
+        Spares {
+            stay,
+            pollers: Mutex::default(),
+            started: AtomicU64::new(0),
+            retired: AtomicU64::new(0),
+        }
+    }
+
+    fn put(&self, index: usize, poller: Poller) {
+        let mut pollers = self.pollers.lock().unwrap_or_else(PoisonError::into_inner);
+        pollers.push((index, poller));
+    }
+
+    fn take(&self, index: usize) -> Option<Poller> {
+        let mut pollers = self.pollers.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = pollers.iter().position(|(of, _)| *of == index)?;
+        Some(pollers.swap_remove(at).1)
+    }
+}
+
+/// What the watchdog remembers from look to look.
+#[derive(Debug)]
+pub(super) struct Pressure {
+    looked: Instant,
+    window: Instant,
+    sightings: u32,
+    /// The number of switches at each worker's last sighting.
+    counted: Vec<u64>,
+    last: Option<Instant>,
+    asked: Option<Instant>,
+}
+
+impl Pressure {
+    pub(super) fn new(runtime: &Shared, now: Instant) -> Pressure {
+        Pressure {
+            counted: vec![u64::MAX; runtime.workers.most()],
+            looked: now,
+            window: now,
+            sightings: 0,
+            last: None,
+            asked: None,
+        }
+    }
+
+    /// The watchdog's round. `active` says that some worker does not sleep; `stuck`, that each is held by
+    /// a task that has been reported.
+    pub(super) fn round(&mut self, runtime: &Arc<Shared>, active: bool, stuck: bool) {
+        if runtime.workers.most() == runtime.permanent {
+            return;
+        }
+        let mut seen = 0;
+        if stuck && runtime.workers.iter().any(|worker| waits(worker)) {
+            seen = ENOUGH;
+        } else if active && self.looked.elapsed() >= BETWEEN {
+            seen = self.look_closely(runtime);
+            self.looked = Instant::now();
+        }
+        let now = Instant::now();
+        if seen > 0 {
+            self.noted(runtime, now, seen);
+        } else if self.last.is_some() {
+            self.quiet(runtime, now);
+        }
+    }
+
+    fn noted(&mut self, runtime: &Arc<Shared>, now: Instant, seen: u32) {
+        self.last = Some(now);
+        if self.asked.take().is_some() {
+            for worker in runtime.workers.iter() {
+                if worker.presence.calls_back() {
+                    worker.poller.wake(); // it sleeps as one that is not to be called for work
+                }
+            }
+        }
+        if now.saturating_duration_since(self.window) > WINDOW {
+            (self.window, self.sightings) = (now, 0);
+        }
+        self.sightings += seen;
+        if self.sightings >= ENOUGH {
+            self.sightings = 0;
+            if is_worth_it(runtime) {
+                runtime.start_spare();
+            }
+        }
+    }
+
+    /// How many workers are seen to be held now that were not when last seen.
+    fn look_closely(&mut self, runtime: &Shared) -> u32 {
+        let begun = Instant::now();
+        let before: Vec<_> = runtime.workers.iter().map(|w| Look::at(w)).collect();
+        runtime.ending.pause(CLOSE);
+        let passed = begun.elapsed();
+        let mut seen = 0;
+        for (worker, before) in runtime.workers.iter().zip(before) {
+            let counted = &mut self.counted[worker.index];
+            if let Some(before) = before
+                && before.switches != *counted
+                && before.is_held(worker, passed)
+                && waits(worker)
+            {
+                *counted = before.switches;
+                seen += 1;
+            }
+        }
+        seen
+    }
+
+    /// Asks the spare workers to leave when there has been no sighting for long enough.
+    fn quiet(&mut self, runtime: &Shared, now: Instant) {
+        let since = |then: Option<Instant>| then.map(|then| now.saturating_duration_since(then));
+        if since(self.last).is_none_or(|quiet| quiet < runtime.spares.stay)
+            || since(self.asked).is_some_and(|asked| asked < LEAVE_LOOK)
+        {
+            return;
+        }
+        self.asked = Some(now);
+        let mut any = false;
+        for worker in runtime.workers.iter().skip(runtime.permanent) {
+            worker.presence.asks_to_leave();
+            if worker.presence.is_here() {
+                worker.poller.wake();
+            }
+            any |= !worker.presence.is_away(); // one that is about to come is asked later
+        }
+        if !any {
+            (self.last, self.asked) = (None, None);
+        }
+    }
+}
+
+/// The first of two looks at a worker.
+#[derive(Debug)]
+struct Look {
+    switches: u64,
+    used: Duration,
+}
+
+impl Look {
+    /// Nothing, if it is away or asleep.
+    fn at(worker: &WorkerShared) -> Option<Look> {
+        if worker.poller.is_sleeping() || !worker.presence.is_here() {
+            return None;
+        }
+        Some(Look {
+            switches: worker.counts.switches.load(Relaxed),
+            used: worker.cpu.time()?,
+        })
+    }
+
+    /// Has the same task run all the time since?
+    fn is_held(&self, worker: &WorkerShared, passed: Duration) -> bool {
+        Look::at(worker).is_some_and(|now| {
+            now.switches == self.switches && now.used.saturating_sub(self.used) >= passed / 2
+        })
+    }
+}
+
+/// Another worker is of use only if those that have no tasks are not enough already. As many of them
+/// as of the others are: so the number can double with each wave of new tasks, and no faster.
+fn is_worth_it(runtime: &Shared) -> bool {
+    let (mut with, mut without) = (0, 0);
+    for worker in runtime.workers.iter().filter(|w| w.presence.is_coming()) {
+        if worker.load() > 0 {
+            with += 1;
+        } else {
+            without += 1;
+        }
+    }
+    without < with
+}
+
+/// Is there something for this worker to do besides what it does?
+fn waits(worker: &WorkerShared) -> bool {
+    !worker.inbox.is_empty() || worker.unstarted.len() > 0 || worker.poller.has_events()
+}
+
+impl Shared {
+    /// Starts a spare worker: one that is away, or a new one. Only the watchdog does so.
+    fn start_spare(self: &Arc<Self>) {
+        let away = self.workers.iter().find(|worker| worker.presence.starts());
+        let worker = match away {
+            Some(worker) => worker.clone(),
+            None => match self.new_spare() {
+                Some(worker) => worker,
+                None => return,
+            },
+        };
+        let index = worker.index;
+        if !self.ending.thread_may_start() {
+            return worker.presence.did_not_start();
+        }
+        let runtime = self.clone();
+        let started = std::thread::Builder::new()
+            .name(format!("{}-{index}", self.name))
+            .spawn(move || {
+                let poller = runtime.spares.take(index);
+                let poller = poller.expect("it is there while the worker is away");
+                run_worker(runtime, index, poller);
+            });
+        if started.is_err() {
+            // It was only to help: without it everything goes on as before.
+            self.ending.thread_ends();
+            worker.presence.did_not_start();
+        }
+    }
+
+    /// Adds a worker to the list that has no thread yet, if there is room and a poller to be had.
+    fn new_spare(&self) -> Option<Arc<WorkerShared>> {
+        let index = self.workers.len();
+        if index == self.workers.most() {
+            return None;
+        }
+        // It was only to help, as above.
+        let poller = Poller::new().ok()?;
+        let worker = Arc::new(WorkerShared::spare(index, poller.handle().clone()));
+        let starts = worker.presence.starts();
+        debug_assert!(starts, "nobody else knows it");
+        self.spares.put(index, poller);
+        self.workers.add(worker.clone());
+        Some(worker)
+    }
+}
+
+/// The life of a worker's thread.
+pub(super) fn run_worker(runtime: Arc<Shared>, index: usize, poller: Poller) {
+    let end = runtime.clone().end_guard();
+    let mine = runtime.workers[index].clone();
+    if runtime.workers_first {
+        urgency::hurry();
+    }
+    if index >= runtime.permanent {
+        runtime.spares.started.fetch_add(1, Relaxed);
+        mine.presence.begins(&mine.inbox);
+    }
+    let (poller, keep) = Worker::new(mine.clone(), runtime.clone(), poller).main();
+    if index >= runtime.permanent {
+        runtime.spares.put(index, poller);
+        if mine.presence.has_ended() {
+            runtime.spares.retired.fetch_add(1, Relaxed);
+        }
+    } else {
+        drop(poller);
+    }
+    drop((mine, runtime));
+    drop(end);
+    if keep {
+        loop {
+            std::thread::park();
+        }
+    }
+}
+
+impl Worker {
+    /// A spare worker that was asked to leave does so when nothing needs its thread any more. True
+    /// if the worker must return.
+    #[inline]
+    pub(super) fn leaves(&self) -> bool {
+        self.shared.presence.is_leaving() && self.tries_to_leave()
+    }
+
+    #[cold]
+    fn tries_to_leave(&self) -> bool {
+        !self.is_stopping()
+            && !self.has_tasks()
+            && !self.poller.is_waited_for()
+            && self.shared.presence.tries_to_end(&self.shared.inbox)
+    }
+}
