@@ -203,9 +203,6 @@ impl std::error::Error for Refusal {}
 ///     s.spawn(|| slot.wake(true));
 ///     assert!(slot.block(&me, Reason::Sync, || true));
 /// });
-/// # me.ready.store(true, SeqCst);
-/// # me.park(&slot, Reason::Sync);
-/// # let _ = me.waiter();
 /// # Ok::<(), std::io::Error>(())
 /// ```
 ///

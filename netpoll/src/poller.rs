@@ -187,6 +187,14 @@ impl Poller {
     }
 
     /// The part that other threads may use.
+    ///
+    /// ```
+    /// let poller = netpoll::Poller::new()?;
+    /// let handle = poller.handle().clone();
+    /// assert_eq!(std::thread::spawn(move || handle.id()).join().unwrap(), poller.id());
+    /// assert_eq!(poller.counters().wakes.load(std::sync::atomic::Ordering::Relaxed), 0);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn handle(&self) -> &PollerHandle {
         &self.handle
     }

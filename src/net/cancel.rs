@@ -105,6 +105,26 @@ impl CancelToken {
     }
 
     /// Ends what was started with this token and its children. Only the first call does anything.
+    ///
+    /// It reaches a dial that has begun:
+    ///
+    /// ```
+    /// use gopark::net::{CancelToken, Dialer, NetError, Resolver};
+    /// # let (enter, entered) = std::sync::mpsc::channel();
+    /// # let enter = std::sync::Mutex::new(enter);
+    /// let slow = Resolver::new(move |name, _| {
+    /// #     enter.lock().unwrap().send(()).unwrap();
+    ///     std::thread::sleep(std::time::Duration::from_millis(50));
+    ///     Err(gopark::net::DnsError::no_such_host(name))
+    /// });
+    /// let token = CancelToken::new();
+    /// let dialer = Dialer::new().resolver(slow).cancel_token(&token);
+    /// let dialing = std::thread::spawn(move || dialer.dial("tcp", "example.com:80"));
+    /// # entered.recv().unwrap();
+    /// token.cancel();
+    /// assert!(token.is_cancelled());
+    /// assert!(dialing.join().unwrap().unwrap_err().is_cancelled());
+    /// ```
     pub fn cancel(&self) {
         let closures = {
             let mut watches = self.0.watches.lock();

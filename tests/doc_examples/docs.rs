@@ -36,7 +36,7 @@ impl Docs {
         self.places(name).next().is_some()
     }
 
-    /// Does an example say `.name(`, `owner::name` or the like?
+    /// Does an example say `.name(`, `owner::name` or the like, or implement it?
     pub fn calls(&self, owner: &str, name: &str) -> bool {
         self.places(name).any(|(before, after)| {
             let before = before.trim_end();
@@ -47,7 +47,8 @@ impl Docs {
                 });
                 path.trim_end_matches("::").ends_with(owner)
             });
-            of_owner || (before.ends_with('.') && called)
+            let implemented = before.ends_with(" fn") || before == "fn" || before.ends_with("\nfn");
+            of_owner || (called && (before.ends_with('.') || implemented))
         })
     }
 

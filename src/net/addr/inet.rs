@@ -176,6 +176,17 @@ inet_addr! {
 inet_addr! {
     /// The address of a UDP end point: `127.0.0.1:53`, `[fe80::1%eth0]:53`, `:53`.
     ///
+    /// ```
+    /// use gopark::net::{Family, UdpAddr};
+    /// assert_eq!(UdpAddr::new([127, 0, 0, 1], 53).to_string(), "127.0.0.1:53");
+    /// assert!(UdpAddr::wildcard(53).is_wildcard());
+    /// let scoped = UdpAddr::new("fe80::1".parse::<std::net::IpAddr>().unwrap(), 53).with_zone("1");
+    /// assert_eq!(scoped.to_string(), "[fe80::1%1]:53");
+    /// assert_eq!(scoped.family(), Family::V6);
+    /// assert!(scoped.to_socket_addr(Family::V4).is_err());
+    /// assert_eq!(UdpAddr::NETWORK, "udp");
+    /// ```
+    ///
     /// Go: `net.UDPAddr` (`net/udpsock.go`).
     UdpAddr, "udp"
 }
