@@ -53,6 +53,17 @@ pub fn dial(network: &str, address: &str) -> io::Result<Box<dyn Conn>> {
 /// [`dial`], but for no longer than `timeout`, looking up the name included. Zero is no time at all;
 /// in Go it is no limit.
 ///
+/// ```
+/// use gopark::net::{dial_timeout, listen, NetError};
+/// use std::time::Duration;
+/// let listener = listen("tcp", "127.0.0.1:0")?;
+/// let at = listener.addr().to_string();
+/// let conn = dial_timeout("tcp", &at, Duration::from_secs(5))?;
+/// assert_eq!(conn.remote_addr(), Some(listener.addr()));
+/// assert!(dial_timeout("tcp", &at, Duration::ZERO).unwrap_err().is_timeout());
+/// # std::io::Result::Ok(())
+/// ```
+///
 /// # Errors
 /// Those of [`dial`], and `dial tcp A: i/o timeout`.
 ///
@@ -62,6 +73,15 @@ pub fn dial_timeout(network: &str, address: &str, timeout: Duration) -> io::Resu
 }
 
 /// Connects to `remote` on `network` (`tcp`, `tcp4`, `tcp6`), from `local` if that is given.
+///
+/// ```
+/// use gopark::net::{dial_tcp, TcpAddr, TcpListener};
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let from = TcpAddr::new([127, 0, 0, 2], 0); // another address of this machine
+/// let conn = dial_tcp("tcp4", Some(&from), &listener.local_addr()?.into())?;
+/// assert_eq!(conn.local_addr()?.ip().to_string(), "127.0.0.2");
+/// # std::io::Result::Ok(())
+/// ```
 ///
 /// # Errors
 /// Those of [`dial`].
@@ -78,6 +98,15 @@ pub fn dial_tcp(network: &str, local: Option<&TcpAddr>, remote: &TcpAddr) -> io:
 /// A socket that talks to `remote` on `network` (`udp`, `udp4`, `udp6`) only, from `local` if that is
 /// given. The peer is not asked.
 ///
+/// ```
+/// use gopark::net::{dial_udp, UdpConn};
+/// let server = UdpConn::bind("127.0.0.1:0")?;
+/// let conn = dial_udp("udp", None, &server.local_addr()?.into())?;
+/// conn.send(b"ping")?;
+/// assert_eq!(server.recv_from(&mut [0; 8])?, (4, conn.local_addr()?));
+/// # std::io::Result::Ok(())
+/// ```
+///
 /// # Errors
 /// Those of [`dial`].
 ///
@@ -91,6 +120,14 @@ pub fn dial_udp(network: &str, local: Option<&UdpAddr>, remote: &UdpAddr) -> io:
 }
 
 /// Connects to `remote` on `network` (`unix`, `unixpacket`), from `local` if that is given.
+///
+/// ```
+/// use gopark::net::{dial_unix, listen_unix, UnixAddr, UnixNet};
+/// let listener = listen_unix("unixpacket", &UnixAddr::new("", UnixNet::Packet))?;
+/// let conn = dial_unix("unixpacket", None, listener.local_addr())?;
+/// assert_eq!(conn.peer_addr(), listener.local_addr());
+/// # std::io::Result::Ok(())
+/// ```
 ///
 /// # Errors
 /// Those of [`dial`].
@@ -116,6 +153,17 @@ pub fn dial_unix(
 
 /// A socket of datagrams on `unixgram`. With `remote` it talks to that one only; with `local` alone it
 /// is bound to it and talks to anybody.
+///
+/// ```
+/// use gopark::net::{dial_unixgram, listen_unixgram, UnixAddr, UnixNet};
+/// let log = listen_unixgram(&UnixAddr::new("", UnixNet::Datagram))?;
+/// let conn = dial_unixgram(None, Some(log.local_addr()))?;
+/// conn.send(b"started")?;
+/// assert_eq!(log.recv(&mut [0; 16])?, 7);
+/// let err = dial_unixgram(None, None).unwrap_err();
+/// assert_eq!(err.to_string(), "dial unixgram: missing address");
+/// # std::io::Result::Ok(())
+/// ```
 ///
 /// # Errors
 /// Those of [`dial`]; `missing address` with neither.
@@ -191,6 +239,20 @@ impl Dialer {
     }
 
     /// The moment at which a dial fails. With a time-out, the earlier of the two holds.
+    ///
+    /// ```
+    /// use gopark::net::{CancelToken, Dialer, NetError, Resolver};
+    /// use std::time::Instant;
+    /// let token = CancelToken::new();
+    /// let dialer = Dialer::new()
+    ///     .resolver(Resolver::system())
+    ///     .fallback_delay(None) // the addresses of a name take turns
+    ///     .cancel_token(&token)
+    ///     .deadline(Instant::now());
+    /// assert!(dialer.dial("tcp", "127.0.0.1:1").unwrap_err().is_timeout());
+    /// token.cancel();
+    /// assert!(dialer.dial("tcp", "127.0.0.1:1").unwrap_err().is_cancelled());
+    /// ```
     #[must_use]
     pub fn deadline(mut self, deadline: Instant) -> Dialer {
         self.deadline = Some(deadline);
@@ -274,6 +336,15 @@ impl Dialer {
     }
 
     /// Connects to `address` on `network`, as [`dial`].
+    ///
+    /// ```
+    /// use gopark::net::{Dialer, TcpAddr, TcpListener};
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let dialer = Dialer::new().local_addr(TcpAddr::new([127, 0, 0, 2], 0));
+    /// let conn = dialer.dial("tcp", &listener.local_addr()?.to_string())?;
+    /// assert!(conn.local_addr().unwrap().to_string().starts_with("127.0.0.2:"));
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     /// Those of [`dial`]; `operation was canceled`; the control hook's.
@@ -435,6 +506,16 @@ impl TcpConn {
     }
 
     /// Connects to `addr` within `timeout`.
+    ///
+    /// ```
+    /// use gopark::net::{TcpConn, TcpListener};
+    /// use std::time::Duration;
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let addr = listener.local_addr()?;
+    /// let conn = TcpConn::connect_timeout(&addr, Duration::from_secs(5))?;
+    /// assert_eq!(conn.peer_addr()?, addr);
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     /// Those of [`dial_timeout`]; `InvalidInput` for a time-out of zero, as std's.

@@ -181,6 +181,17 @@ impl Builder {
 
     /// Spawns a task that stays on the calling worker. See [`spawn_local`].
     ///
+    /// ```
+    /// gopark::run(|| {
+    ///     let shared = std::rc::Rc::new(1); // not `Send`
+    ///     let named = gopark::task::Builder::new().name("stays");
+    ///     let task = named.spawn_local(move || *shared + 1)?;
+    ///     assert_eq!(task.join().unwrap(), 2);
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// If there is no memory for the stack, or it is too large.
     ///

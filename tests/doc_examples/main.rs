@@ -38,7 +38,6 @@ fn shows(item: &Item, everything: &[Item]) -> bool {
 }
 
 #[test]
-#[ignore = "not all of them have one yet"]
 fn every_public_item_has_an_example_that_is_compiled() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut missing = Vec::new();

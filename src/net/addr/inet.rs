@@ -161,12 +161,15 @@ inet_addr! {
     /// The address of a TCP end point: `127.0.0.1:80`, `[fe80::1%eth0]:80`, `:80`.
     ///
     /// ```
-    /// use gopark::net::TcpAddr;
+    /// use gopark::net::{Family, TcpAddr};
     /// use std::net::{Ipv6Addr, SocketAddr};
     /// assert_eq!(TcpAddr::new(Ipv6Addr::LOCALHOST, 80).to_string(), "[::1]:80");
     /// assert_eq!(TcpAddr::wildcard(80).to_string(), ":80");
     /// let mapped: SocketAddr = "[::ffff:1.2.3.4]:5".parse().unwrap();
     /// assert_eq!(TcpAddr::from(mapped).to_string(), "1.2.3.4:5");
+    /// let scoped = TcpAddr::new("fe80::1".parse::<Ipv6Addr>().unwrap(), 80).with_zone("1");
+    /// assert_eq!((scoped.family(), scoped.is_wildcard()), (Family::V6, false));
+    /// assert_eq!(scoped.to_socket_addr(Family::V6).unwrap().to_string(), "[fe80::1%1]:80");
     /// ```
     ///
     /// Go: `net.TCPAddr` (`net/tcpsock.go`).

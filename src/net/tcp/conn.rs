@@ -79,6 +79,19 @@ impl TcpConn {
 
     /// [`read`](TcpConn::read) into several buffers, filled in order.
     ///
+    /// ```
+    /// # use gopark::net::{TcpConn, TcpListener};
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let conn = TcpConn::connect(listener.local_addr()?)?;
+    /// # let (peer, _) = listener.accept()?;
+    /// use std::io::IoSliceMut;
+    /// peer.write(b"headbody")?;
+    /// let (mut head, mut body) = ([0; 4], [0; 64]);
+    /// let n = conn.read_vectored(&mut [IoSliceMut::new(&mut head), IoSliceMut::new(&mut body)])?;
+    /// assert_eq!((n, &head, &body[..4]), (8, b"head", b"body".as_slice()));
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// Those of [`read`](TcpConn::read).
     #[inline]
@@ -145,6 +158,19 @@ impl TcpConn {
 
     /// Waits until a read would not block: data, the end or an error is there. Meanwhile the caller
     /// needs no buffer, which is what keeps many idle connections small.
+    ///
+    /// ```
+    /// # use gopark::net::{TcpConn, TcpListener};
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let conn = TcpConn::connect(listener.local_addr()?)?;
+    /// # let (peer, _) = listener.accept()?;
+    /// peer.writable()?; // there is room
+    /// peer.write(b"hello")?;
+    /// conn.readable()?;
+    /// assert_eq!(conn.peek(&mut [0; 8])?, 5); // a buffer only now
+    /// assert_eq!(conn.read(&mut [0; 8])?, 5);
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     /// Those of [`read`](TcpConn::read).
@@ -222,6 +248,19 @@ impl TcpConn {
     /// [`std::sync::Mutex`] held that another task of this worker may want: that task would hold the
     /// worker, and with it whatever is waited for.
     ///
+    /// ```
+    /// # use gopark::net::{TcpConn, TcpListener};
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let conn = TcpConn::connect(listener.local_addr()?)?;
+    /// use gopark::net::NetError;
+    /// let reader = conn.try_clone()?;
+    /// let waits = std::thread::spawn(move || reader.read(&mut [0; 8]));
+    /// conn.close()?; // for all clones
+    /// assert!(waits.join().unwrap().unwrap_err().is_closed());
+    /// assert_eq!(conn.peer_addr()?, listener.local_addr()?); // addresses survive
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// `close tcp A->B: use of closed network connection` if it was closed before.
     ///
@@ -232,6 +271,21 @@ impl TcpConn {
 
     /// Ends reading: a read that waits sees the end of the stream. The peer is told nothing, and what
     /// it sends from now on can still be read on Linux.
+    ///
+    /// ```
+    /// # use gopark::net::{TcpConn, TcpListener};
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let conn = TcpConn::connect(listener.local_addr()?)?;
+    /// # let (peer, _) = listener.accept()?;
+    /// conn.close_write()?; // "that was my request"
+    /// assert_eq!(peer.read(&mut [0; 8])?, 0);
+    /// peer.write(b"answer")?;
+    /// assert_eq!(conn.read(&mut [0; 8])?, 6);
+    /// conn.close_read()?;
+    /// assert_eq!(conn.read(&mut [0; 8])?, 0);
+    /// peer.shutdown(std::net::Shutdown::Both)?; // at once what the two do
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     /// `close tcp A->B: shutdown: transport endpoint is not connected` when the peer is gone.
@@ -289,6 +343,15 @@ impl TcpConn {
 
     /// Calls `f` with the descriptor, which stays open until `f` returns whoever closes meanwhile. Do
     /// not block in it.
+    ///
+    /// ```
+    /// # use gopark::net::{TcpConn, TcpListener};
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let conn = TcpConn::connect(listener.local_addr()?)?;
+    /// let kind = conn.with_fd(|fd| socket2::SockRef::from(&fd).r#type())??;
+    /// assert_eq!(kind, socket2::Type::STREAM);
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     /// `raw-control tcp A: use of closed network connection`.

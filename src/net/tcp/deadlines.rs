@@ -16,6 +16,22 @@ impl TcpConn {
     /// Sets the moment after which reads and writes fail with `i/o timeout`; `None` is never. It
     /// reaches operations that already wait, and stays until it is set again, also when it has passed.
     ///
+    /// ```
+    /// # use gopark::net::{TcpConn, TcpListener};
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let conn = TcpConn::connect(listener.local_addr()?)?;
+    /// use gopark::net::NetError;
+    /// use std::time::{Duration, Instant};
+    /// conn.set_read_deadline(Some(Instant::now() + Duration::from_millis(2)))?;
+    /// assert!(conn.read(&mut [0; 8]).unwrap_err().is_timeout());
+    /// conn.write(b"writes are not concerned")?;
+    /// conn.set_write_deadline(Some(Instant::now()))?;
+    /// assert!(conn.write(b"now they are").unwrap_err().is_timeout());
+    /// conn.set_deadline(None)?; // neither expires any more
+    /// conn.write(b"as before")?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// `set tcp A: use of closed network connection`.
     ///
@@ -61,6 +77,21 @@ impl TcpConn {
 
     /// Sets how long each read may take; `None` is for ever. As
     /// [`std::net::TcpStream::set_read_timeout`], but a read that fails has the kind `TimedOut`.
+    ///
+    /// ```
+    /// # use gopark::net::{TcpConn, TcpListener};
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let conn = TcpConn::connect(listener.local_addr()?)?;
+    /// use std::{io::ErrorKind, time::Duration};
+    /// conn.set_read_timeout(Some(Duration::from_millis(2)))?;
+    /// for _ in 0..2 { // each read has its own
+    ///     assert_eq!(conn.read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::TimedOut);
+    /// }
+    /// conn.set_write_timeout(Some(Duration::from_secs(1)))?;
+    /// assert_eq!(conn.read_timeout()?, Some(Duration::from_millis(2)));
+    /// assert_eq!(conn.write_timeout()?, Some(Duration::from_secs(1)));
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     /// `InvalidInput` for a time-out of zero; `set tcp A: use of closed network connection`.

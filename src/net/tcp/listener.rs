@@ -96,6 +96,16 @@ impl TcpListener {
 
     /// The next connection if one is in the queue already; never waits for one.
     ///
+    /// ```
+    /// use gopark::net::{TcpConn, TcpListener};
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// assert!(listener.try_accept()?.is_none());
+    /// let client = TcpConn::connect(listener.local_addr()?)?;
+    /// let (_conn, peer) = listener.try_accept()?.unwrap();
+    /// assert_eq!(peer, client.local_addr()?);
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// Those of [`accept`](TcpListener::accept).
     pub fn try_accept(&self) -> io::Result<Option<(TcpConn, SocketAddr)>> {
@@ -133,6 +143,13 @@ impl TcpListener {
 
     /// The address it listens on, as Go has it.
     ///
+    /// ```
+    /// let listener = gopark::net::TcpListener::bind("127.0.0.1:0")?;
+    /// assert_eq!(listener.addr().network(), "tcp");
+    /// assert_eq!(listener.addr().to_string(), listener.local_addr()?.to_string());
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// Go: `TCPListener.Addr` (`net/tcpsock.go`).
     pub fn addr(&self) -> Addr {
         TcpAddr::from(self.0.local).into()
@@ -151,6 +168,16 @@ impl TcpListener {
 
     /// Sets the moment after which accepts fail; `None` is never. It reaches accepts that wait, stays
     /// until it is set again, and has nothing to do with the connections.
+    ///
+    /// ```
+    /// use gopark::net::{NetError, TcpListener};
+    /// use std::time::{Duration, Instant};
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// listener.set_deadline(Some(Instant::now() + Duration::from_millis(2)))?;
+    /// assert!(listener.accept().unwrap_err().is_timeout());
+    /// listener.try_clone()?.set_deadline(None)?; // a clone is the same listener
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     /// `use of closed network connection`, without operation and address.
@@ -171,6 +198,17 @@ impl TcpListener {
 
     /// Takes over a listener of std's. Its connections get the default options one by one, since some
     /// may be in the queue already.
+    ///
+    /// ```
+    /// use gopark::net::TcpListener;
+    /// let made = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// let addr = made.local_addr()?;
+    /// let listener = TcpListener::from_std(made)?;
+    /// assert!(listener.try_accept()?.is_none());
+    /// let back = listener.into_std()?; // blocking again
+    /// assert_eq!(back.local_addr()?, addr);
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     /// What the kernel says to non-blocking mode.
@@ -199,6 +237,13 @@ impl TcpListener {
     }
 
     /// Calls `f` with the descriptor, which stays open until `f` returns whoever closes meanwhile.
+    ///
+    /// ```
+    /// let listener = gopark::net::TcpListener::bind("127.0.0.1:0")?;
+    /// let listens = listener.with_fd(|fd| socket2::SockRef::from(&fd).is_listener())??;
+    /// assert!(listens);
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     /// `raw-control tcp A: use of closed network connection`.
@@ -285,6 +330,17 @@ impl TryFrom<std::net::TcpListener> for TcpListener {
 }
 
 /// What [`TcpListener::incoming`] returns.
+///
+/// ```
+/// use gopark::net::{TcpConn, TcpListener};
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let _client = TcpConn::connect(listener.local_addr()?)?;
+/// let mut incoming = listener.incoming();
+/// assert!(incoming.next().unwrap().is_ok());
+/// listener.close()?;
+/// assert!(incoming.next().is_none()); // closing ends it without an error
+/// # std::io::Result::Ok(())
+/// ```
 #[derive(Debug)]
 pub struct Incoming<'a> {
     listener: &'a TcpListener,

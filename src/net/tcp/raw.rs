@@ -49,6 +49,20 @@ impl TcpConn {
 
     /// [`raw_read`](TcpConn::raw_read) for system calls that write.
     ///
+    /// ```
+    /// # use gopark::net::{TcpConn, TcpListener};
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let conn = TcpConn::connect(listener.local_addr()?)?;
+    /// use socket2::SockRef;
+    /// // One urgent byte.
+    /// let n = conn.raw_write(|fd| match SockRef::from(&fd).send_out_of_band(b"!") {
+    ///     Err(err) if err.kind() == std::io::ErrorKind::WouldBlock => None,
+    ///     result => Some(result),
+    /// })??;
+    /// assert_eq!(n, 1);
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// `raw-write tcp A->B: i/o timeout`, `.. use of closed network connection`.
     ///
@@ -66,6 +80,18 @@ impl TcpConn {
     /// A duplicate of the descriptor, non-blocking like the original. It is the same connection, which
     /// so stays open after this one is closed.
     ///
+    /// ```
+    /// # use gopark::net::{TcpConn, TcpListener};
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let conn = TcpConn::connect(listener.local_addr()?)?;
+    /// # let (peer, _) = listener.accept()?;
+    /// let second = TcpConn::from_std(conn.dup()?.into())?;
+    /// conn.close()?;
+    /// second.write(b"still open")?;
+    /// assert_eq!(peer.read(&mut [0; 16])?, 10);
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// `file tcp A->B: fcntl: too many open files`, `.. use of closed network connection`.
     ///
@@ -77,6 +103,13 @@ impl TcpConn {
 
 impl TcpListener {
     /// A duplicate of the descriptor; see [`TcpConn::dup`].
+    ///
+    /// ```
+    /// let listener = gopark::net::TcpListener::bind("127.0.0.1:0")?;
+    /// let inherited = std::net::TcpListener::from(listener.dup()?); // for a new process, say
+    /// assert_eq!(inherited.local_addr()?, listener.local_addr()?);
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     /// `file tcp A: fcntl: too many open files`, `.. use of closed network connection`.

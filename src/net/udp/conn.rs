@@ -32,6 +32,24 @@ use std::{
 /// # std::io::Result::Ok(())
 /// ```
 ///
+/// Deadlines hold until they are set again; a time-out begins anew with each operation:
+///
+/// ```
+/// use gopark::net::{NetError, UdpConn};
+/// use std::time::{Duration, Instant};
+/// let socket = UdpConn::bind("127.0.0.1:0")?;
+/// socket.set_read_deadline(Some(Instant::now() + Duration::from_millis(2)))?;
+/// assert!(socket.recv(&mut [0; 8]).unwrap_err().is_timeout());
+/// socket.set_write_deadline(None)?;
+/// socket.set_deadline(None)?; // both
+/// socket.set_read_timeout(Some(Duration::from_millis(2)))?;
+/// assert!(socket.recv(&mut [0; 8]).unwrap_err().is_timeout());
+/// socket.set_write_timeout(None)?;
+/// assert_eq!(socket.read_timeout()?, Some(Duration::from_millis(2)));
+/// assert_eq!(socket.write_timeout()?, None);
+/// # std::io::Result::Ok(())
+/// ```
+///
 /// Go: `net.UDPConn` (`net/udpsock.go`).
 #[derive(Clone)]
 pub struct UdpConn(pub(super) Arc<Inner>);
@@ -68,6 +86,18 @@ impl UdpConn {
 
     /// [`recv`](UdpConn::recv) without taking the datagram.
     ///
+    /// ```
+    /// use gopark::net::UdpConn;
+    /// let server = UdpConn::bind("127.0.0.1:0")?;
+    /// let client = UdpConn::connect(server.local_addr()?)?;
+    /// client.send(b"hello")?;
+    /// server.readable()?;
+    /// assert_eq!(server.peek_from(&mut [0; 8])?, (5, client.local_addr()?));
+    /// assert_eq!(server.peek(&mut [0; 8])?, 5);
+    /// assert_eq!(server.recv(&mut [0; 8])?, 5); // only now it is taken
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// Those of [`recv`](UdpConn::recv).
     pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
@@ -99,6 +129,18 @@ impl UdpConn {
     }
 
     /// Sends `buf` as one datagram to `to`; of several addresses, to the first.
+    ///
+    /// ```
+    /// use gopark::net::UdpConn;
+    /// let (a, b) = (UdpConn::bind("127.0.0.1:0")?, UdpConn::bind("127.0.0.1:0")?);
+    /// a.writable()?; // there is room
+    /// a.send_to(b"hello", b.local_addr()?)?;
+    /// assert_eq!(b.recv_from(&mut [0; 8])?, (5, a.local_addr()?));
+    /// let dialed = UdpConn::connect(b.local_addr()?)?;
+    /// let err = dialed.send_to(b"hello", b.local_addr()?).unwrap_err();
+    /// assert!(err.to_string().ends_with("use of WriteTo with pre-connected connection"));
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     /// Those of [`send`](UdpConn::send) with the address that was given, the system call being
@@ -147,6 +189,17 @@ impl UdpConn {
     /// Closes the socket for all its clones: what waits on it fails with `use of closed network
     /// connection`, and so does whatever comes later. Dropping the last clone closes too.
     ///
+    /// ```
+    /// use gopark::net::{NetError, UdpConn};
+    /// let socket = UdpConn::bind("127.0.0.1:0")?;
+    /// assert!(socket.peer_addr().is_err()); // it was not dialed
+    /// let receiver = socket.try_clone()?;
+    /// let waits = std::thread::spawn(move || receiver.recv(&mut [0; 8]));
+    /// socket.close()?; // for all clones
+    /// assert!(waits.join().unwrap().unwrap_err().is_closed());
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// `close udp A: use of closed network connection` if it was closed before.
     ///
@@ -186,6 +239,13 @@ impl UdpConn {
 
     /// Calls `f` with the descriptor, which stays open until `f` returns whoever closes meanwhile. Do
     /// not block in it.
+    ///
+    /// ```
+    /// let socket = gopark::net::UdpConn::bind("127.0.0.1:0")?;
+    /// let kind = socket.with_fd(|fd| socket2::SockRef::from(&fd).r#type())??;
+    /// assert_eq!(kind, socket2::Type::DGRAM);
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     /// `raw-control udp A: use of closed network connection`.

@@ -135,6 +135,14 @@ impl UdpConn {
     /// [`ToSocketAddrs`]; of several the first that works. An IPv4 address serves IPv4, an IPv6 address
     /// IPv6 (the wildcard `[::]` both), and `":port"` both. Port 0 lets the kernel choose.
     ///
+    /// ```
+    /// use gopark::net::UdpConn;
+    /// let socket = UdpConn::bind("127.0.0.1:0")?;
+    /// let err = UdpConn::bind(socket.local_addr()?).unwrap_err();
+    /// assert_eq!(err.kind(), std::io::ErrorKind::AddrInUse);
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// `listen udp 127.0.0.1:53: bind: permission denied`, and the like; of several addresses the
     /// first one's.
@@ -165,6 +173,16 @@ impl UdpConn {
     /// A socket that talks to `addr` only; of several addresses the first that works. Nothing is sent.
     ///
     /// std connects a socket that exists already; here, as in Go, a socket is dialed or is not.
+    ///
+    /// ```
+    /// use gopark::net::UdpConn;
+    /// let nobody = UdpConn::bind("127.0.0.1:0")?.local_addr()?; // closed again
+    /// let conn = UdpConn::connect(nobody)?; // succeeds: nothing was sent
+    /// conn.send(b"hello")?;
+    /// let err = conn.recv(&mut [0; 8]).unwrap_err();
+    /// assert_eq!(err.kind(), std::io::ErrorKind::ConnectionRefused);
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     /// Those of [`dial`](crate::net::dial).

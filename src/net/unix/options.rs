@@ -15,6 +15,16 @@ impl Inner {
 impl UnixConn {
     /// Who was at the other end when the connection was made; for a listener's client, who listened.
     ///
+    /// Two more, which a socket of datagrams has as well, and the error that the kernel holds:
+    ///
+    /// ```
+    /// let (a, _b) = gopark::net::UnixConn::pair()?;
+    /// a.set_read_buffer(1 << 16)?;
+    /// a.set_write_buffer(1 << 16)?;
+    /// assert!(a.take_error()?.is_none());
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// `get unix A: use of closed network connection`.
     ///
