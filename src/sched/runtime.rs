@@ -274,7 +274,7 @@ impl Builder {
     /// Starts the workers.
     ///
     /// ```
-    /// let runtime = gopark::Runtime::builder().workers(1).stack_size(1 << 17).build()?;
+    /// let runtime = gopark::Builder::new().workers(1).stack_size(1 << 17).build()?;
     /// assert_eq!(runtime.run(|| 1 + 1), 2);
     /// assert!(gopark::Runtime::builder().workers(0).build().is_err());
     /// # std::io::Result::Ok(())

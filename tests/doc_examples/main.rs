@@ -29,12 +29,12 @@ fn shows(item: &Item, everything: &[Item]) -> bool {
         return item.kind == Kind::Constant && item.module_docs.mentions(&item.name);
     };
     let is_short = item.lines <= SHORT || item.name == "new";
+    let mut family = everything
+        .iter()
+        .filter(|other| other.owner.as_ref() == Some(owner) || other.place == *owner);
     is_short
-        && (item.module_docs.calls(owner, &item.name)
-            || everything
-                .iter()
-                .filter(|other| other.owner.as_ref() == Some(owner) || other.name == *owner)
-                .any(|other| other.docs.calls(owner, &item.name)))
+        && (item.module_docs.calls(&owner.1, &item.name)
+            || family.any(|other| other.docs.calls(&owner.1, &item.name)))
 }
 
 #[test]

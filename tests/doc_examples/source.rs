@@ -122,7 +122,7 @@ impl Crate {
         } else if self.defines(module, first) {
             return Some((module, first.clone()));
         }
-        self.modules[module].imports.iter().find_map(|import| {
+        let imported = self.modules[module].imports.iter().find_map(|import| {
             let mut full = import.path.clone();
             if import.name == "*" {
                 full.extend_from_slice(path);
@@ -132,20 +132,26 @@ impl Crate {
                 return None;
             }
             self.resolve_within(module, &full, depth)
-        })
+        });
+        let declared = || rest.is_empty() && self.declares(module, first);
+        imported.or_else(|| declared().then(|| (module, first.clone())))
     }
 
     fn defines(&self, module: usize, name: &str) -> bool {
+        let mut idents = self.modules[module].items.iter().filter_map(ident_of);
+        idents.any(|ident| ident == name)
+    }
+
+    /// Does a macro's call have `name` among its outermost words? Then, if nothing else brings the
+    /// name into the module, the call declares it.
+    fn declares(&self, module: usize, name: &str) -> bool {
         self.modules[module].items.iter().any(|item| match item {
-            Item::Macro(item) if item.ident.is_none() => declares(&item.mac.tokens, name),
-            item => ident_of(item).is_some_and(|ident| ident == name),
+            Item::Macro(item) if item.ident.is_none() => {
+                outermost(&item.mac.tokens).any(|ident| ident == name)
+            }
+            _ => false,
         })
     }
-}
-
-/// Does a macro's call have `name` among its outermost words? Then it may well declare it.
-fn declares(tokens: &TokenStream, name: &str) -> bool {
-    outermost(tokens).any(|ident| ident == name)
 }
 
 /// The words of a macro's call, those inside brackets left out.

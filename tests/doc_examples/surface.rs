@@ -20,8 +20,10 @@ pub enum Kind {
 pub struct Item {
     pub kind: Kind,
     pub name: String,
+    /// Where it is defined; of a type, what its members have for an owner.
+    pub place: Place,
     /// The type or trait that it is a member of.
-    pub owner: Option<String>,
+    pub owner: Option<Place>,
     pub file: String,
     pub line: usize,
     /// How many lines its body has.
@@ -33,14 +35,14 @@ pub struct Item {
 impl Item {
     pub fn path(&self) -> String {
         match &self.owner {
-            Some(owner) => format!("{owner}::{}", self.name),
+            Some((_, owner)) => format!("{owner}::{}", self.name),
             None => self.name.clone(),
         }
     }
 }
 
 /// A defining module and a name in it.
-type Place = (usize, String);
+pub type Place = (usize, String);
 
 /// All items of `krate` that its users can name.
 pub fn of(krate: &Crate) -> Vec<Item> {
@@ -129,9 +131,11 @@ impl Found<'_> {
             return;
         };
         let name = ident.to_string();
-        if !self.places.contains(&(module, name.clone())) {
+        let place = (module, name);
+        if !self.places.contains(&place) {
             return;
         }
+        let name = &place.1;
         let kind = match item {
             syn::Item::Fn(_) => Kind::Function,
             syn::Item::Const(_) | syn::Item::Static(_) => Kind::Constant,
@@ -139,14 +143,14 @@ impl Found<'_> {
         };
         let attrs = source::attrs_of(item);
         let line = ident.span().start().line;
-        self.add(module, kind, None, (&name, line, 0), &source::text(attrs));
+        self.add(module, kind, None, (name, line, 0), &source::text(attrs));
         if let syn::Item::Trait(item) = item {
             for member in &item.items {
                 if let TraitItem::Fn(member) = member
                     && is_built(&member.attrs)
                     && !is_hidden(&member.attrs)
                 {
-                    let of = Some(name.as_str());
+                    let of = Some(&place);
                     let docs = source::text(&member.attrs);
                     let lines = member.default.as_ref().map_or(0, |body| lines(body.span()));
                     let ident = &member.sig.ident;
@@ -188,11 +192,11 @@ impl Found<'_> {
                 _ => continue,
             };
             let at = (&*ident.to_string(), ident.span().start().line, lines);
-            self.add(module, kind, Some(&place.1), at, &source::text(attrs));
+            self.add(module, kind, Some(&place), at, &source::text(attrs));
         }
     }
 
-    /// A call of a macro of ours that makes public functions: they belong to the types it is given.
+    /// A call of a macro of ours that makes public members: they belong to the types it is given.
     fn look_at_call(&mut self, module: usize, call: &syn::Macro) {
         let Some(name) = call.path.segments.last().map(|s| s.ident.to_string()) else {
             return;
@@ -200,7 +204,7 @@ impl Found<'_> {
         let given: Vec<_> = source::outermost(&call.tokens).collect();
         let given = given.iter().filter_map(|ident| {
             let place = self.krate.resolve(module, std::slice::from_ref(ident))?;
-            self.places.contains(&place).then_some(place.1)
+            self.places.contains(&place).then_some(place)
         });
         let given: Vec<_> = given.collect();
         let definition = (self.krate.modules.iter().enumerate()).find_map(|(at, module)| {
@@ -214,20 +218,21 @@ impl Found<'_> {
         let Some((defined, body)) = definition else {
             return;
         };
-        let mut members = Vec::new();
-        functions(&body, &mut members);
+        let mut made = Vec::new();
+        members(&body, &mut made);
         for of in given {
             // The type itself, where the call declares it.
-            let declares = |item: &syn::Item| source::ident_of(item).is_some_and(|i| *i == of);
-            if !self.krate.modules[module].items.iter().any(declares)
+            let declares = |item: &syn::Item| source::ident_of(item).is_some_and(|i| *i == of.1);
+            if of.0 == module
+                && !self.krate.modules[module].items.iter().any(declares)
                 && body.to_string().contains("pub struct $")
             {
                 let line = call.path.span().start().line;
                 let text = doc_text(&call.tokens.clone().into_iter().collect::<Vec<_>>());
-                self.add(module, Kind::Type, None, (&of, line, 0), &text);
+                self.add(module, Kind::Type, None, (&of.1, line, 0), &text);
             }
-            for (name, line, docs) in &members {
-                self.add(defined, Kind::Member, Some(&of), (name, *line, 0), docs);
+            for (kind, name, line, docs) in &made {
+                self.add(defined, *kind, Some(&of), (name, *line, 0), docs);
             }
         }
     }
@@ -236,15 +241,17 @@ impl Found<'_> {
         &mut self,
         module: usize,
         kind: Kind,
-        owner: Option<&str>,
+        owner: Option<&Place>,
         (name, line, lines): (&str, usize, usize),
         docs: &str,
     ) {
+        let place = (module, name.to_owned());
         let module = &self.krate.modules[module];
         self.items.push(Item {
             kind,
             name: name.to_owned(),
-            owner: owner.map(str::to_owned),
+            place,
+            owner: owner.cloned(),
             file: module.file.clone(),
             line,
             lines,
@@ -258,8 +265,9 @@ fn lines(span: proc_macro2::Span) -> usize {
     (span.end().line - span.start().line).saturating_sub(1)
 }
 
-/// The public functions in a macro's body: name, line, documentation.
-fn functions(body: &TokenStream, found: &mut Vec<(String, usize, String)>) {
+/// The public functions and constants in a macro's body: kind, name, line, documentation. Constants
+/// whose names the call gives (the error numbers) are not among them.
+fn members(body: &TokenStream, found: &mut Vec<(Kind, String, usize, String)>) {
     let tokens: Vec<_> = body.clone().into_iter().collect();
     let is =
         |at: usize, word: &str| matches!(tokens.get(at), Some(TokenTree::Ident(i)) if i == word);
@@ -267,14 +275,21 @@ fn functions(body: &TokenStream, found: &mut Vec<(String, usize, String)>) {
     for (at, token) in tokens.iter().enumerate() {
         match token {
             TokenTree::Group(group) => {
-                functions(&group.stream(), found);
+                members(&group.stream(), found);
                 if group.delimiter() == Delimiter::Brace {
                     since = at + 1;
                 }
             }
-            TokenTree::Ident(name) if at > 1 && is(at - 1, "fn") && is(at - 2, "pub") => {
-                let docs = doc_text(&tokens[since..at]);
-                found.push((name.to_string(), name.span().start().line, docs));
+            TokenTree::Ident(name) if at > 1 && is(at - 2, "pub") => {
+                let kind = if is(at - 1, "fn") {
+                    Kind::Member
+                } else if is(at - 1, "const") {
+                    Kind::Constant
+                } else {
+                    continue;
+                };
+                let (docs, line) = (doc_text(&tokens[since..at]), name.span().start().line);
+                found.push((kind, name.to_string(), line, docs));
             }
             _ => {}
         }

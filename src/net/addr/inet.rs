@@ -165,6 +165,7 @@ inet_addr! {
     /// use std::net::{Ipv6Addr, SocketAddr};
     /// assert_eq!(TcpAddr::new(Ipv6Addr::LOCALHOST, 80).to_string(), "[::1]:80");
     /// assert_eq!(TcpAddr::wildcard(80).to_string(), ":80");
+    /// assert_eq!(TcpAddr::NETWORK, "tcp");
     /// let mapped: SocketAddr = "[::ffff:1.2.3.4]:5".parse().unwrap();
     /// assert_eq!(TcpAddr::from(mapped).to_string(), "1.2.3.4:5");
     /// let scoped = TcpAddr::new("fe80::1".parse::<Ipv6Addr>().unwrap(), 80).with_zone("1");

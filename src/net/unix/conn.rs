@@ -51,6 +51,19 @@ use std::{
 /// # std::io::Result::Ok(())
 /// ```
 ///
+/// From std's and back:
+///
+/// ```
+/// use gopark::net::UnixConn;
+/// use std::os::unix::net::UnixStream;
+/// let (a, _b) = UnixStream::pair()?;
+/// let a = UnixConn::from_std(a)?;
+/// let clone = a.clone();
+/// let _blocking: UnixStream = a.into_std()?;
+/// assert!(clone.write(b"x").is_err()); // taken away from all clones
+/// # std::io::Result::Ok(())
+/// ```
+///
 /// Go: `net.UnixConn` (`net/unixsock.go`).
 #[derive(Clone)]
 pub struct UnixConn(pub(super) Arc<Inner>);

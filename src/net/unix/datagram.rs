@@ -44,6 +44,22 @@ use std::{
 /// # std::io::Result::Ok(())
 /// ```
 ///
+/// From std's and back, and the options that Unix sockets have:
+///
+/// ```
+/// use gopark::net::UnixDatagram;
+/// let (a, b) = std::os::unix::net::UnixDatagram::pair()?;
+/// let b = UnixDatagram::from_std(b)?;
+/// b.set_pass_credentials(true)?;
+/// b.set_read_buffer(1 << 16)?;
+/// b.set_write_buffer(1 << 16)?;
+/// a.send(b"who am I?")?;
+/// let message = b.read_msg(&mut [0; 16], 0, 0)?;
+/// assert_eq!(message.credentials.unwrap().pid, std::process::id() as i32);
+/// let _blocking: std::os::unix::net::UnixDatagram = b.into_std()?;
+/// # std::io::Result::Ok(())
+/// ```
+///
 /// Go: `net.UnixConn` (`net/unixsock.go`) on `unixgram`.
 #[derive(Clone)]
 pub struct UnixDatagram(pub(super) Arc<Inner>);

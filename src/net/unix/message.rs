@@ -35,16 +35,13 @@ pub struct Credentials {
 /// What came with a message.
 ///
 /// ```
-/// use gopark::net::{UnixConn, UnixDatagram};
+/// use gopark::net::UnixConn;
 /// let (a, b) = UnixConn::pair()?;
 /// b.set_pass_credentials(true)?;
 /// a.write(b"who am I?")?;
 /// let message = b.read_msg(&mut [0; 16], 0, 0)?;
 /// assert_eq!(message.credentials.unwrap().pid, std::process::id() as i32);
-/// let (_c, d) = UnixDatagram::pair()?;
-/// d.set_pass_credentials(true)?;
-/// d.set_read_buffer(1 << 16)?;
-/// d.set_write_buffer(1 << 16)?;
+/// assert!(message.fds.is_empty() && message.from.is_none());
 /// # std::io::Result::Ok(())
 /// ```
 #[derive(Debug)]

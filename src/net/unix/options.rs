@@ -15,16 +15,6 @@ impl Inner {
 impl UnixConn {
     /// Who was at the other end when the connection was made; for a listener's client, who listened.
     ///
-    /// Two more, which a socket of datagrams has as well, and the error that the kernel holds:
-    ///
-    /// ```
-    /// let (a, _b) = gopark::net::UnixConn::pair()?;
-    /// a.set_read_buffer(1 << 16)?;
-    /// a.set_write_buffer(1 << 16)?;
-    /// assert!(a.take_error()?.is_none());
-    /// # std::io::Result::Ok(())
-    /// ```
-    ///
     /// # Errors
     /// `get unix A: use of closed network connection`.
     ///
@@ -45,6 +35,15 @@ impl UnixConn {
     }
 
     /// Takes the error the kernel holds for this connection, if any.
+    ///
+    /// ```
+    /// let (a, _b) = gopark::net::UnixConn::pair()?;
+    /// a.set_pass_credentials(true)?; // of each message's sender
+    /// a.set_read_buffer(1 << 16)?;
+    /// a.set_write_buffer(1 << 16)?;
+    /// assert!(a.take_error()?.is_none());
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     /// `get unix A: use of closed network connection`.
