@@ -25,7 +25,9 @@
 //! reaches a waiter through the poller that its own thread runs, and registering anew is also a
 //! fresh look at the descriptor's state.
 //!
-//! Go: `runtime/netpoll.go`, `pollDesc` and the functions around it.
+//! Go: `runtime/netpoll.go`, `pollDesc` and the functions around it: [`PollDesc::check`] is
+//! `netpollcheckerr`, `prepare` and `wait` are `runtime_pollReset` and `runtime_pollWait`, `evict` is
+//! `runtime_pollUnblock`, `event` is `netpollready`, `timer` is `netpolldeadlineimpl`.
 
 use crate::clock;
 use crate::error::Error;

@@ -63,6 +63,8 @@ impl Waiter {
     ///
     /// # Safety
     /// The caller took `waiter` out of a slot and has not made it ready since.
+    ///
+    /// Go: `runtime.goready`.
     #[inline]
     pub unsafe fn ready(waiter: NonNull<Waiter>) {
         // SAFETY: the waiter is parked until this very call (contract of the caller), so its

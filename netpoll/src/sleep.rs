@@ -19,6 +19,8 @@ use std::sync::atomic::Ordering;
 ///
 /// # Errors
 /// When the caller must not park (any more); some of the time has then not passed.
+///
+/// Go: `time.Sleep`.
 pub fn sleep_until(when: u64, park: &dyn Park, poller: &Poller) -> Result<(), Refusal> {
     if clock::now() >= when {
         return Ok(());

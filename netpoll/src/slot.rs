@@ -114,6 +114,8 @@ impl Slot {
     ///
     /// # Panics
     /// If somebody else waits in this slot: the caller must hold the lock of this direction.
+    ///
+    /// Go: `runtime.netpollblock`.
     #[inline]
     pub fn block(&self, park: &dyn Park, why: Reason, last_look: impl FnOnce() -> bool) -> bool {
         if self.0.compare_exchange(NIL, WAIT, SeqCst, SeqCst).is_err() {
@@ -208,6 +210,8 @@ impl Slot {
     /// slot.reset(); // who may wait is about to look for itself
     /// assert!(!slot.is_ready() && !slot.is_waited());
     /// ```
+    ///
+    /// Go: `runtime.netpollunblock`.
     #[inline]
     #[must_use = "a waiter taken out of its slot must be made ready, or it sleeps for ever"]
     pub fn unblock(&self, ready: bool) -> Option<NonNull<Waiter>> {

@@ -354,6 +354,8 @@ impl Descriptor {
     ///
     /// # Errors
     /// Those of [`set_deadline`](Descriptor::set_deadline).
+    ///
+    /// Go: `os.File.SetReadDeadline`.
     pub fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
         self.set(&[Mode::Read], deadline)
     }
@@ -362,6 +364,8 @@ impl Descriptor {
     ///
     /// # Errors
     /// Those of [`set_deadline`](Descriptor::set_deadline).
+    ///
+    /// Go: `os.File.SetWriteDeadline`.
     pub fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
         self.set(&[Mode::Write], deadline)
     }
@@ -385,6 +389,8 @@ impl Descriptor {
     ///
     /// # Errors
     /// `close NAME: file already closed` if it was closed before, or what `close` says.
+    ///
+    /// Go: `os.File.Close`.
     pub fn close(&self) -> io::Result<()> {
         let done = self.0.fd.close();
         done.map_err(|err| self.fail("close", err, 0))

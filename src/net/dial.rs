@@ -232,6 +232,8 @@ impl Dialer {
     }
 
     /// The longest a dial may take, over all addresses. The system has a limit of its own, of minutes.
+    ///
+    /// Go: `Dialer.Timeout` (`net/dial.go`), where zero is no limit.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Dialer {
         self.timeout = Some(timeout);
@@ -253,6 +255,8 @@ impl Dialer {
     /// token.cancel();
     /// assert!(dialer.dial("tcp", "127.0.0.1:1").unwrap_err().is_cancelled());
     /// ```
+    ///
+    /// Go: `Dialer.Deadline` (`net/dial.go`).
     #[must_use]
     pub fn deadline(mut self, deadline: Instant) -> Dialer {
         self.deadline = Some(deadline);
@@ -260,6 +264,8 @@ impl Dialer {
     }
 
     /// The address to dial from. It must be of the network's kind.
+    ///
+    /// Go: `Dialer.LocalAddr` (`net/dial.go`).
     #[must_use]
     pub fn local_addr(mut self, local: impl Into<Addr>) -> Dialer {
         self.local = Some(local.into());
@@ -267,6 +273,8 @@ impl Dialer {
     }
 
     /// What the connection does to find out that a silent peer is gone.
+    ///
+    /// Go: `Dialer.KeepAliveConfig` (`net/dial.go`).
     #[must_use]
     pub fn keep_alive(mut self, keep_alive: KeepAliveConfig) -> Dialer {
         self.keep_alive = keep_alive;
@@ -499,6 +507,8 @@ impl TcpConn {
     ///
     /// # Errors
     /// Those of [`dial`].
+    ///
+    /// Go: `net.Dial` on `tcp`, without the race between families.
     pub fn connect(addr: impl ToSocketAddrs) -> io::Result<TcpConn> {
         let fail = |cause| OpError::new("dial", "tcp", cause);
         let addrs = addr.to_tcp_addrs().map_err(fail)?;

@@ -190,6 +190,8 @@ impl ListenConfig {
     }
 
     /// What accepted connections do to find out that a silent peer is gone.
+    ///
+    /// Go: `ListenConfig.KeepAliveConfig` (`net/dial.go`).
     #[must_use]
     pub fn keep_alive(mut self, keep_alive: KeepAliveConfig) -> ListenConfig {
         self.keep_alive = keep_alive;

@@ -81,6 +81,8 @@ use std::io;
 /// assert!(is_closed(&a.read(&mut [0; 8]).unwrap_err()));
 /// # std::io::Result::Ok(())
 /// ```
+///
+/// Go: `errors.Is(err, net.ErrClosed)`.
 pub fn is_closed(err: &io::Error) -> bool {
     NetError::is_closed(err)
 }
@@ -94,6 +96,8 @@ pub fn is_closed(err: &io::Error) -> bool {
 /// assert!(is_timeout(&a.read(&mut [0; 8]).unwrap_err()));
 /// # std::io::Result::Ok(())
 /// ```
+///
+/// Go: `net.Error.Timeout` (`net/net.go`).
 pub fn is_timeout(err: &io::Error) -> bool {
     NetError::is_timeout(err)
 }

@@ -207,6 +207,8 @@ impl Builder {
 
     /// How many workers run tasks. By default what `GOPARK_WORKERS` says, or else as many as
     /// cores that this process may use. More than there are cores is allowed.
+    ///
+    /// Go: `GOMAXPROCS`.
     pub fn workers(mut self, n: usize) -> Builder {
         self.workers = Some(n);
         self

@@ -278,6 +278,8 @@ fn no_runtime() -> ! {
 ///
 /// # Panics
 /// If the caller is in no runtime, or there is no memory for a stack.
+///
+/// Go: the `go` statement.
 #[track_caller]
 pub fn spawn<F, T>(f: F) -> JoinHandle<T>
 where
@@ -318,6 +320,8 @@ where
 /// ```
 /// gopark::run(|| gopark::yield_now());
 /// ```
+///
+/// Go: `runtime.Gosched`.
 #[inline]
 pub fn yield_now() {
     match worker::current() {
@@ -339,6 +343,8 @@ pub fn yield_now() {
 ///     assert!(start.elapsed() >= Duration::from_micros(300));
 /// });
 /// ```
+///
+/// Go: `time.Sleep`.
 pub fn sleep(duration: Duration) {
     let when = netpoll::clock::now().saturating_add(netpoll::clock::nanos(duration));
     sleep_to(when);

@@ -149,6 +149,8 @@ impl Fd {
     ///
     /// # Errors
     /// What `fcntl` says.
+    ///
+    /// Go: `internal/poll.FD.Init`, which registers at once.
     pub fn new(fd: OwnedFd, kind: Kind) -> std::io::Result<Fd> {
         if kind.pollable {
             set_nonblocking(fd.as_raw_fd(), true)?;
@@ -252,6 +254,8 @@ impl Fd {
     ///
     /// # Errors
     /// [`Error::Closing`].
+    ///
+    /// Go: `internal/poll.FD.RawControl`.
     pub fn with<R>(&self, f: impl FnOnce(BorrowedFd<'_>) -> R) -> Result<R, Error> {
         if !self.mutex.incref() {
             return Err(Error::Closing);
@@ -287,6 +291,8 @@ impl Fd {
     ///
     /// # Errors
     /// [`Error::Closing`], or what `fcntl` says.
+    ///
+    /// Go: `internal/poll.FD.Dup`.
     pub fn dup(&self) -> Result<OwnedFd, Error> {
         self.exposed.store(true, Ordering::Relaxed);
         self.with(|fd| fd.try_clone_to_owned())?

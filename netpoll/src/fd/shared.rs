@@ -33,6 +33,8 @@ impl Fd {
     ///
     /// # Errors
     /// [`Error::Closing`], [`Error::Timeout`], or what `call` says.
+    ///
+    /// Go: `internal/poll.FD.ReadFrom` and `ReadMsg`, which take turns.
     #[inline]
     pub fn receive_with<T>(
         &self,
@@ -61,6 +63,8 @@ impl Fd {
     ///
     /// # Errors
     /// Those of [`Fd::receive_with`].
+    ///
+    /// Go: `internal/poll.FD.WriteTo` and `WriteMsg`, which take turns.
     #[inline]
     pub fn transmit_with<T>(
         &self,

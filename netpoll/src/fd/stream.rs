@@ -63,6 +63,7 @@ impl Fd {
     /// let listener = Fd::new(listener.into(), Kind::STREAM)?;
     /// assert!(listener.try_accept()?.is_none()); // does not wait
     /// let _client = TcpStream::connect(addr)?;
+    /// listener.wait_readable()?;
     /// assert!(listener.try_accept()?.is_some());
     /// # Ok::<(), std::io::Error>(())
     /// ```
@@ -146,9 +147,8 @@ impl Fd {
     ///
     /// ```
     /// use netpoll::{Fd, Kind};
-    /// let (a, b) = (std::net::UdpSocket::bind("127.0.0.1:0")?, std::net::UdpSocket::bind("127.0.0.1:0")?);
-    /// a.connect(b.local_addr()?)?;
-    /// drop(b);
+    /// let a = std::net::UdpSocket::bind("127.0.0.1:0")?;
+    /// a.connect("127.0.0.1:1")?;
     /// let a = Fd::new(a.into(), Kind::DATAGRAM)?;
     /// a.write(b"to nobody").unwrap();
     /// a.wait_readable()?; // the kernel has heard that nobody listens there
@@ -195,6 +195,8 @@ impl Fd {
     ///
     /// # Errors
     /// [`Error::Closing`] or what `shutdown` says.
+    ///
+    /// Go: `internal/poll.FD.Shutdown`.
     pub fn shutdown(&self, how: Shutdown) -> Result<(), Error> {
         let how = match how {
             Shutdown::Read => libc::SHUT_RD,

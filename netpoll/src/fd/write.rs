@@ -166,6 +166,8 @@ impl Fd {
     ///
     /// # Errors
     /// [`Error::Closing`] or [`Error::Timeout`].
+    ///
+    /// Go: `internal/poll.FD.WaitWrite`, which does not look whether it must wait.
     pub fn wait_writable(&self) -> Result<(), Error> {
         let _held = self.lock(Side::Write)?;
         self.desc.prepare(Mode::Write)?;

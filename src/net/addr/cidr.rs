@@ -36,6 +36,8 @@ impl IpNet {
     }
 
     /// Whether `ip` is in this network. An IPv4 address is never in an IPv6 network.
+    ///
+    /// Go: `IPNet.Contains` (`net/ip.go`).
     pub fn contains(&self, ip: IpAddr) -> bool {
         let (net, prefix) = self.canonical();
         let ip = ip.to_canonical();

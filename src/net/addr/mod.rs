@@ -60,6 +60,8 @@ impl Addr {
     /// let socket = UnixAddr::new("@log", UnixNet::Datagram);
     /// assert_eq!(Addr::from(socket).network(), "unixgram");
     /// ```
+    ///
+    /// Go: `net.Addr.Network` (`net/net.go`).
     pub fn network(&self) -> &'static str {
         match self {
             Addr::Tcp(_) => TcpAddr::NETWORK,

@@ -82,6 +82,8 @@ pub fn pipe() -> (PipeConn, PipeConn) {
 /// assert_eq!(b.read(&mut [0; 8])?, 0); // the end
 /// # std::io::Result::Ok(())
 /// ```
+///
+/// Go: the type `pipe` (`net/pipe.go`).
 #[derive(Clone)]
 pub struct PipeConn(Arc<Holder>);
 

@@ -318,6 +318,8 @@ impl TcpConn {
     ///
     /// # Errors
     /// Only if the kernel has no address to give.
+    ///
+    /// Go: `TCPConn.LocalAddr` (`net/net.go`).
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0
             .local()
@@ -329,6 +331,8 @@ impl TcpConn {
     ///
     /// # Errors
     /// Never; the result is std's.
+    ///
+    /// Go: `TCPConn.RemoteAddr` (`net/net.go`).
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         Ok(self.0.peer)
     }

@@ -45,6 +45,8 @@ impl TcpConn {
     ///
     /// # Errors
     /// Those of [`set_deadline`](TcpConn::set_deadline).
+    ///
+    /// Go: `TCPConn.SetReadDeadline` (`net/net.go`).
     #[inline]
     pub fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
         self.set(&[Mode::Read], deadline)
@@ -55,6 +57,8 @@ impl TcpConn {
     ///
     /// # Errors
     /// Those of [`set_deadline`](TcpConn::set_deadline).
+    ///
+    /// Go: `TCPConn.SetWriteDeadline` (`net/net.go`).
     #[inline]
     pub fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
         self.set(&[Mode::Write], deadline)

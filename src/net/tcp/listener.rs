@@ -101,7 +101,12 @@ impl TcpListener {
     /// let listener = TcpListener::bind("127.0.0.1:0")?;
     /// assert!(listener.try_accept()?.is_none());
     /// let client = TcpConn::connect(listener.local_addr()?)?;
-    /// let (_conn, peer) = listener.try_accept()?.unwrap();
+    /// let (_conn, peer) = loop {
+    ///     match listener.try_accept()? {
+    ///         Some(accepted) => break accepted,
+    ///         None => gopark::yield_now(), // something else to do
+    ///     }
+    /// };
     /// assert_eq!(peer, client.local_addr()?);
     /// # std::io::Result::Ok(())
     /// ```

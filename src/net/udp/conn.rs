@@ -213,6 +213,8 @@ impl UdpConn {
     ///
     /// # Errors
     /// Never; the result is std's.
+    ///
+    /// Go: `UDPConn.LocalAddr` (`net/net.go`).
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         Ok(self.0.local)
     }
@@ -221,6 +223,8 @@ impl UdpConn {
     ///
     /// # Errors
     /// `NotConnected` if the socket was not dialed.
+    ///
+    /// Go: `UDPConn.RemoteAddr` (`net/net.go`).
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         let none = || {
             let cause = Cause::syscall("getpeername", crate::net::Errno::ENOTCONN);

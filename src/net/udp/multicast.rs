@@ -20,6 +20,7 @@ impl UdpConn {
     /// socket.set_multicast_loop_v4(true)?; // what it sends comes back
     /// assert_eq!((socket.multicast_ttl_v4()?, socket.multicast_loop_v4()?), (2, true));
     /// socket.join_multicast_v4(&group, &on)?;
+    /// # socket.set_read_timeout(Some(std::time::Duration::from_secs(30)))?;
     /// socket.send_to(b"to all", (group, socket.local_addr()?.port()))?;
     /// assert_eq!(socket.recv(&mut [0; 8])?, 6);
     /// socket.leave_multicast_v4(&group, &on)?;

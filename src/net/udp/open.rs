@@ -146,6 +146,8 @@ impl UdpConn {
     /// # Errors
     /// `listen udp 127.0.0.1:53: bind: permission denied`, and the like; of several addresses the
     /// first one's.
+    ///
+    /// Go: `net.ListenUDP` (`net/udpsock.go`).
     pub fn bind(addr: impl ToSocketAddrs) -> io::Result<UdpConn> {
         let fail = |cause| OpError::new("listen", "udp", cause);
         let (network, plain) = (Network::Udp(IpVersion::Any), ControlHook::default());
@@ -176,8 +178,7 @@ impl UdpConn {
     ///
     /// ```
     /// use gopark::net::UdpConn;
-    /// let nobody = UdpConn::bind("127.0.0.1:0")?.local_addr()?; // closed again
-    /// let conn = UdpConn::connect(nobody)?; // succeeds: nothing was sent
+    /// let conn = UdpConn::connect("127.0.0.1:1")?; // nobody listens there, but nothing was sent
     /// conn.send(b"hello")?;
     /// let err = conn.recv(&mut [0; 8]).unwrap_err();
     /// assert_eq!(err.kind(), std::io::ErrorKind::ConnectionRefused);
@@ -186,6 +187,8 @@ impl UdpConn {
     ///
     /// # Errors
     /// Those of [`dial`](crate::net::dial).
+    ///
+    /// Go: `net.DialUDP` (`net/udpsock.go`).
     pub fn connect(addr: impl ToSocketAddrs) -> io::Result<UdpConn> {
         let fail = |cause| OpError::new("dial", "udp", cause);
         let mut first = None;

@@ -284,11 +284,15 @@ impl UnixConn {
     }
 
     /// The address of this end; `@` if nobody named it. It survives closing.
+    ///
+    /// Go: `UnixConn.LocalAddr` (`net/net.go`).
     pub fn local_addr(&self) -> &UnixAddr {
         &self.0.local
     }
 
     /// The address of the other end; `@` if nobody named it. It survives closing.
+    ///
+    /// Go: `UnixConn.RemoteAddr` (`net/net.go`).
     pub fn peer_addr(&self) -> &UnixAddr {
         // Every connection has one; only sockets of datagrams may not.
         self.0.peer.as_ref().unwrap_or(&self.0.local)

@@ -206,6 +206,8 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// `raw-control unixgram A: use of closed network connection`.
+    ///
+    /// Go: `syscall.RawConn.Control`, which `UnixConn.SyscallConn` leads to.
     pub fn with_fd<T>(&self, f: impl FnOnce(BorrowedFd<'_>) -> T) -> io::Result<T> {
         // A duplicate made in `f` may outlive the descriptor, which its closing has to know.
         let _ = self.0.fd.raw();

@@ -167,6 +167,8 @@ impl UnixListener {
     ///
     /// # Errors
     /// `raw-control unix A: use of closed network connection`.
+    ///
+    /// Go: `syscall.RawConn.Control`, which `UnixListener.SyscallConn` leads to.
     pub fn with_fd<T>(&self, f: impl FnOnce(BorrowedFd<'_>) -> T) -> io::Result<T> {
         // A duplicate made in `f` may outlive the descriptor, which its closing has to know.
         let _ = self.0.fd.raw();

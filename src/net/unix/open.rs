@@ -181,6 +181,8 @@ impl UnixConn {
     /// `dial unix /s: connect: no such file or directory`, and the like. When the listener's queue is
     /// full the kernel does not wait: `.. connect: resource temporarily unavailable`, whose kind is
     /// `WouldBlock`.
+    ///
+    /// Go: `net.DialUnix` (`net/unixsock.go`).
     pub fn connect(name: impl AsRef<OsStr>) -> io::Result<UnixConn> {
         let addr = UnixAddr::new(name.as_ref(), UnixNet::Stream);
         dial(
@@ -226,6 +228,8 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// `listen unixgram /s: bind: address already in use`, and the like.
+    ///
+    /// Go: `net.ListenUnixgram` (`net/unixsock.go`).
     pub fn bind(name: impl AsRef<OsStr>) -> io::Result<UnixDatagram> {
         let addr = UnixAddr::new(name.as_ref(), UnixNet::Datagram);
         listen_gram(&addr, &ControlHook::default())
@@ -245,6 +249,8 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// `dial unixgram /s: connect: no such file or directory`, and the like.
+    ///
+    /// Go: `net.DialUnix` (`net/unixsock.go`) on `unixgram`.
     pub fn connect(name: impl AsRef<OsStr>) -> io::Result<UnixDatagram> {
         let addr = UnixAddr::new(name.as_ref(), UnixNet::Datagram);
         dial_gram(
@@ -280,6 +286,8 @@ impl UnixListener {
     /// # Errors
     /// `listen unix /s: bind: address already in use`, and the like; also if the file is left over from
     /// a listener that is gone.
+    ///
+    /// Go: `net.ListenUnix` (`net/unixsock.go`).
     pub fn bind(name: impl AsRef<OsStr>) -> io::Result<UnixListener> {
         let addr = UnixAddr::new(name.as_ref(), UnixNet::Stream);
         listen(
