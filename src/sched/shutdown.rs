@@ -53,7 +53,7 @@ struct Books {
 /// let runtime = gopark::Runtime::new()?;
 /// let deaf = gopark::task::Builder::new().name("deaf");
 /// drop(deaf.spawn_in(&runtime.handle(), || loop { gopark::park() })?);
-/// let report = runtime.shutdown_timeout(Duration::from_millis(100));
+/// let report = runtime.shutdown_timeout(Duration::from_secs(1));
 /// assert!(!report.is_clean());
 /// assert!(report.leaked[0].starts_with("deaf"), "{report}");
 /// # Ok::<(), std::io::Error>(())
