@@ -9,13 +9,16 @@ use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
 
-/// The values of one task, by the address of their key. Few, so a list.
+/// Values by the address of their key. Few, so a list.
+type Values = Vec<(usize, Rc<dyn Any>)>;
+
+/// The values of one task.
 #[derive(Default)]
 #[allow(
     clippy::box_collection,
     reason = "most tasks have none, and a header is small"
 )]
-pub(crate) struct Locals(Option<Box<Vec<(usize, Rc<dyn Any>)>>>);
+pub(crate) struct Locals(Option<Box<Values>>);
 
 impl fmt::Debug for Locals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
