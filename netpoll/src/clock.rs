@@ -42,6 +42,12 @@ pub fn of(instant: Instant) -> u64 {
 }
 
 /// A duration in nanoseconds, saturating (584 years).
+///
+/// ```
+/// use std::time::Duration;
+/// assert_eq!(netpoll::clock::nanos(Duration::from_micros(3)), 3_000);
+/// assert_eq!(netpoll::clock::nanos(Duration::MAX), u64::MAX);
+/// ```
 #[inline]
 pub fn nanos(d: Duration) -> u64 {
     d.as_secs()

@@ -25,7 +25,9 @@
 //! reaches a waiter through the poller that its own thread runs, and registering anew is also a
 //! fresh look at the descriptor's state.
 //!
-//! Go: `runtime/netpoll.go`, `pollDesc` and the functions around it.
+//! Go: `runtime/netpoll.go`, `pollDesc` and the functions around it: [`PollDesc::check`] is
+//! `netpollcheckerr`, `prepare` and `wait` are `runtime_pollReset` and `runtime_pollWait`, `evict` is
+//! `runtime_pollUnblock`, `event` is `netpollready`, `timer` is `netpolldeadlineimpl`.
 
 use crate::clock;
 use crate::error::Error;
@@ -41,6 +43,16 @@ use crate::registration::Registrations;
 use crate::sync::Mutex;
 
 /// A direction.
+///
+/// ```
+/// use netpoll::{Error, Fd, Kind, Mode};
+/// let (a, _b) = std::os::unix::net::UnixStream::pair()?;
+/// let a = Fd::new(a.into(), Kind::STREAM)?;
+/// a.set_deadline(&[Mode::Write.other()], Some(std::time::Instant::now()))?;
+/// assert_eq!(a.read(&mut [0]), Err(Error::Timeout));
+/// assert_eq!(a.write(b"still possible"), Ok(()));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(usize)]
 pub enum Mode {
@@ -61,7 +73,14 @@ const NO_SKIP: u32 = 1 << 2;
 /// No timer is armed.
 const UNARMED: u64 = u64::MAX;
 
-/// What one epoll event says.
+/// What one epoll event says; [`PollDesc::event`] has an example.
+///
+/// ```
+/// let end = netpoll::desc::Event { readable: true, writable: true, no_skip: true, ..Default::default() };
+/// let desc = netpoll::PollDesc::new();
+/// desc.event(end); // the peer hung up: both directions are woken
+/// assert!(!desc.is_quiet(netpoll::Mode::Read) && !desc.is_quiet(netpoll::Mode::Write));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Event {
     /// `IN`, `PRI`, `RDHUP`, `HUP` or `ERR`.
@@ -85,6 +104,23 @@ impl Mode {
 }
 
 /// What a waiter needs of the poller it parks on.
+///
+/// [`Poller`](crate::Poller) is one; a model of the protocol may be another.
+///
+/// ```
+/// use netpoll::{Mode, PollDesc, Poller, clock, desc::Reactor};
+/// use std::{os::fd::AsRawFd, sync::Arc, time::Duration};
+/// let (a, _b) = std::os::unix::net::UnixStream::pair()?;
+/// let (poller, desc) = (Poller::new()?, Arc::new(PollDesc::new()));
+/// poller.register(a.as_raw_fd(), &desc, Mode::Read).unwrap();
+/// assert_eq!(desc.home(Mode::Read), poller.id());
+/// let when = clock::now();
+/// poller.arm(when, &desc, Mode::Read);
+/// poller.disarmed(); // it will come all the same, and find that nobody wants it
+/// poller.poll(Some(Duration::ZERO))?;
+/// assert!(poller.fired_up_to() >= when);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub trait Reactor {
     /// The number of this poller; never 0.
     fn id(&self) -> u32;
@@ -128,6 +164,24 @@ impl Side {
 }
 
 /// The reactor's side of one descriptor.
+///
+/// A descriptor holds one ([`Fd`](crate::Fd)); a wait that has nothing to do with the kernel can use one
+/// as well:
+///
+/// ```
+/// use netpoll::{Error, Mode, PollDesc, Reason, park};
+/// use std::{sync::Arc, thread};
+/// let desc = Arc::new(PollDesc::new());
+/// desc.prepare(Mode::Read).unwrap(); // then the caller looks whether it must wait
+/// let other = desc.clone();
+/// let signaller = thread::spawn(move || other.signal(Mode::Read));
+/// let wait = || park::with_current(|p| desc.wait_signal(Mode::Read, Reason::Sync, p, p.poller()));
+/// assert_eq!(wait(), Ok(())); // "look again"
+/// assert!(!desc.is_waited(Mode::Read));
+/// desc.evict();
+/// assert_eq!(wait(), Err(Error::Closing));
+/// # signaller.join().unwrap();
+/// ```
 #[derive(Debug)]
 pub struct PollDesc {
     sides: [Side; 2],
@@ -160,6 +214,17 @@ impl PollDesc {
     /// Does an operation in this direction fail before it starts?
     ///
     /// Closing beats an expired deadline, which beats an error event.
+    ///
+    /// ```
+    /// use netpoll::{Error, Mode, PollDesc, clock};
+    /// let desc = PollDesc::new();
+    /// desc.set_deadline(Mode::Read, clock::now());
+    /// assert_ne!(desc.deadline(Mode::Read), 0);
+    /// assert_eq!(desc.check(Mode::Read), Err(Error::Timeout));
+    /// desc.timer(Mode::Read, clock::now(), 1); // nobody waits, nobody armed it: nothing happens
+    /// desc.set_deadline(Mode::Read, 0);
+    /// assert_eq!(desc.check(Mode::Read), Ok(()));
+    /// ```
     ///
     /// # Errors
     /// [`Error::Closing`], [`Error::Timeout`] or [`Error::NotPollable`].
@@ -210,6 +275,20 @@ impl PollDesc {
     /// `Ok` means "try again". A deadline that fired but was moved before the waiter ran has not
     /// happened.
     ///
+    /// ```
+    /// use netpoll::{Mode, PollDesc, Reason, park};
+    /// use std::{io::Write, os::{fd::AsRawFd, unix::net::UnixStream}, sync::Arc};
+    /// let (mut a, b) = UnixStream::pair()?;
+    /// let desc = Arc::new(PollDesc::new());
+    /// a.write_all(b"x")?;
+    /// park::with_current(|p| {
+    ///     let waited = desc.wait(b.as_raw_fd(), Mode::Read, Reason::Read, p, p.poller());
+    ///     assert_eq!(waited, Ok(()));
+    ///     assert_eq!(desc.home(Mode::Read), p.poller().id()); // registered here
+    /// });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Those of [`PollDesc::check`], and [`Error::Refused`] when the execution must not park.
     #[inline]
@@ -243,6 +322,18 @@ impl PollDesc {
 
     /// [`PollDesc::wait`] for a waiter that has no thread to give up. True if it is parked: it will be
     /// made ready, by an event or because the world has changed. False is "try again".
+    ///
+    /// ```
+    /// use netpoll::{Error, Mode, PollDesc, Waiter, park};
+    /// use std::{ptr::NonNull, sync::Arc};
+    /// unsafe fn nobody(_: NonNull<Waiter>) {}
+    /// let (desc, waiter) = (Arc::new(PollDesc::new()), Waiter::new(nobody));
+    /// desc.evict();
+    /// let at = NonNull::from(&waiter);
+    /// // SAFETY: it is closed, so the waiter is not put anywhere; this thread polls for itself.
+    /// let end = park::with_current(|p| unsafe { desc.settle(0, Mode::Read, at, p, p.poller()) });
+    /// assert_eq!(end, Err(Error::Closing));
+    /// ```
     ///
     /// # Errors
     /// Those of [`PollDesc::wait`].
@@ -285,6 +376,14 @@ impl PollDesc {
     /// [`PollDesc::wait`] for something that no kernel object announces: nothing is registered, and
     /// whoever makes it happen calls [`PollDesc::signal`]. The caller has called
     /// [`PollDesc::prepare`] before it looked whether it must wait at all.
+    ///
+    /// ```
+    /// use netpoll::{Error, Mode, PollDesc, Reason, clock, park};
+    /// let desc = std::sync::Arc::new(PollDesc::new());
+    /// desc.set_deadline(Mode::Read, clock::now() + 2_000_000); // two milliseconds
+    /// let end = park::with_current(|p| desc.wait_signal(Mode::Read, Reason::Sync, p, p.poller()));
+    /// assert_eq!(end, Err(Error::Timeout));
+    /// ```
     ///
     /// # Errors
     /// Those of [`PollDesc::wait`].
@@ -411,6 +510,18 @@ impl PollDesc {
     }
 
     /// An event has come: notes what it says, then makes both directions ready as far as it goes.
+    ///
+    /// ```
+    /// use netpoll::{Error, Mode, PollDesc, desc::Event};
+    /// let desc = PollDesc::new();
+    /// desc.event(Event { readable: true, ..Event::default() });
+    /// assert!(!desc.is_quiet(Mode::Read)); // the next read must ask the kernel
+    /// desc.reset(Mode::Read);
+    /// assert!(desc.is_quiet(Mode::Read));
+    /// // `EPOLLERR` and nothing else: the kernel cannot say when to read.
+    /// desc.event(Event { readable: true, writable: true, only_error: true, no_skip: true });
+    /// assert_eq!(desc.check(Mode::Read), Err(Error::NotPollable));
+    /// ```
     #[inline]
     pub fn event(&self, event: Event) {
         let facts = self.facts.load(SeqCst);
@@ -446,6 +557,15 @@ impl PollDesc {
 
     /// Says on which poller this direction is registered. A waiter that may still rely on the old
     /// one must be interrupted after this.
+    ///
+    /// ```
+    /// use netpoll::{Mode, PollDesc};
+    /// let desc = PollDesc::new();
+    /// assert_eq!(desc.home(Mode::Read), 0);
+    /// desc.set_home(Mode::Read, 7);
+    /// desc.interrupt(Mode::Read); // who waits looks again, and registers where it waits now
+    /// assert_eq!((desc.home(Mode::Read), desc.home(Mode::Write)), (7, 0));
+    /// ```
     pub fn set_home(&self, mode: Mode, poller: u32) {
         self.side(mode).home.store(poller, SeqCst);
     }

@@ -7,6 +7,19 @@ use std::io;
 /// Why an operation on a descriptor failed.
 ///
 /// The texts are Go's. `gopark` wraps them with the operation and the addresses.
+///
+/// ```
+/// use netpoll::{Error, Fd, Kind};
+/// use std::io::ErrorKind;
+/// let (a, _b) = std::os::unix::net::UnixStream::pair()?;
+/// let a = Fd::new(a.into(), Kind::STREAM)?;
+/// a.close()?;
+/// let err = a.read(&mut [0]).unwrap_err();
+/// assert_eq!(err, Error::Closing);
+/// assert_eq!(err.to_string(), "use of closed network connection");
+/// assert_eq!(std::io::Error::from(err).kind(), ErrorKind::NotConnected);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
@@ -43,6 +56,14 @@ impl Error {
     }
 
     /// The error number, if a system call failed.
+    ///
+    /// ```
+    /// use netpoll::Error;
+    /// let refused = Error::Sys { call: "connect", errno: libc::ECONNREFUSED };
+    /// assert_eq!(refused.errno(), Some(libc::ECONNREFUSED));
+    /// assert_eq!(refused.to_string(), "connect: connection refused");
+    /// assert_eq!(Error::Timeout.errno(), None);
+    /// ```
     pub fn errno(&self) -> Option<i32> {
         match self {
             Error::Sys { errno, .. } => Some(*errno),
@@ -106,6 +127,19 @@ impl From<Error> for io::Error {
 }
 
 /// A write that failed part of the way.
+///
+/// ```
+/// use netpoll::{Error, Fd, Kind, Mode, Partial};
+/// use std::time::{Duration, Instant};
+/// let (a, _b) = std::os::unix::net::UnixStream::pair()?;
+/// let a = Fd::new(a.into(), Kind::STREAM)?;
+/// a.set_deadline(&[Mode::Write], Some(Instant::now() + Duration::from_millis(10)))?;
+/// // Nobody reads, so not all of it fits.
+/// let Partial { written, error } = a.write(&vec![0; 16 << 20]).unwrap_err();
+/// assert!(written < 16 << 20);
+/// assert_eq!(error, Error::Timeout);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Partial {
     /// The bytes that went out before the failure.

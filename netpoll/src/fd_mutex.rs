@@ -51,6 +51,16 @@ const OVERFLOW: &str = "too many concurrent operations on a single file or socke
 const INCONSISTENT: &str = "inconsistent poll.fdMutex";
 
 /// Which of the two locks.
+///
+/// One does not exclude the other:
+///
+/// ```
+/// use netpoll::fd_mutex::{FdMutex, Side};
+/// let mutex = FdMutex::new();
+/// assert!(mutex.try_rwlock(Side::Read));
+/// assert!(mutex.try_rwlock(Side::Write));
+/// assert!(!mutex.try_rwlock(Side::Read)); // held
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     /// The lock of reads and accepts.
@@ -71,6 +81,18 @@ impl Side {
 }
 
 /// See the [module documentation](self).
+///
+/// Whoever gives the last reference of a closed descriptor back destroys it:
+///
+/// ```
+/// use netpoll::fd_mutex::{FdMutex, Side};
+/// let mutex = FdMutex::new();
+/// assert!(mutex.try_rwlock(Side::Read)); // a reader is at work
+/// assert!(mutex.incref_and_close()); // somebody closes
+/// assert!(mutex.is_closing() && !mutex.incref()); // nobody else gets in
+/// assert!(!mutex.decref()); // the closer leaves
+/// assert!(mutex.rwunlock(Side::Read)); // the reader was the last: it destroys
+/// ```
 #[derive(Debug, Default)]
 pub struct FdMutex {
     state: AtomicU64,
@@ -85,6 +107,14 @@ impl FdMutex {
     }
 
     /// Takes a reference; false if closed.
+    ///
+    /// ```
+    /// let mutex = netpoll::FdMutex::new();
+    /// assert!(mutex.incref());
+    /// assert!(!mutex.decref()); // not closed, so nothing to destroy
+    /// assert!(mutex.incref_and_close());
+    /// assert!(!mutex.incref());
+    /// ```
     ///
     /// # Panics
     /// At the 1,048,576th reference.
@@ -106,6 +136,15 @@ impl FdMutex {
 
     /// Closes and takes the closer's reference; false if it was closed already. Everyone who waits
     /// for a lock is woken and fails.
+    ///
+    /// ```
+    /// use netpoll::{FdMutex, fd_mutex::Side, park};
+    /// let mutex = FdMutex::new();
+    /// assert!(mutex.incref_and_close());
+    /// assert!(!mutex.incref_and_close()); // once only
+    /// assert_eq!(park::with_current(|p| mutex.rwlock(Side::Write, p)), Ok(false));
+    /// assert!(mutex.decref());
+    /// ```
     ///
     /// # Panics
     /// At the 1,048,576th reference.
@@ -134,6 +173,14 @@ impl FdMutex {
 
     /// Gives a reference back; true if the caller must destroy the descriptor.
     ///
+    /// ```
+    /// let mutex = netpoll::FdMutex::new();
+    /// assert!(mutex.incref()); // a user
+    /// assert!(mutex.incref_and_close()); // the closer
+    /// assert!(!mutex.decref());
+    /// assert!(mutex.decref()); // the last one destroys
+    /// ```
+    ///
     /// # Panics
     /// If there is no reference to give back.
     #[inline]
@@ -151,6 +198,15 @@ impl FdMutex {
     }
 
     /// Takes a lock, and a reference with it, if it is free right now.
+    ///
+    /// ```
+    /// use netpoll::{FdMutex, fd_mutex::Side};
+    /// let mutex = FdMutex::new();
+    /// assert!(mutex.try_rwlock(Side::Read));
+    /// assert!(!mutex.try_rwlock(Side::Read));
+    /// assert!(!mutex.rwunlock(Side::Read)); // not closed, so nothing to destroy
+    /// assert!(mutex.try_rwlock(Side::Read));
+    /// ```
     ///
     /// # Panics
     /// At the 1,048,576th reference.
@@ -172,6 +228,18 @@ impl FdMutex {
     }
 
     /// Takes a lock, and a reference with it, waiting as `park` says; false if closed.
+    ///
+    /// ```
+    /// use netpoll::{FdMutex, fd_mutex::Side, park};
+    /// let mutex = FdMutex::new();
+    /// assert!(mutex.try_rwlock(Side::Write));
+    /// std::thread::scope(|s| {
+    ///     // Another thread waits for its turn.
+    ///     let next = s.spawn(|| park::with_current(|p| mutex.rwlock(Side::Write, p)));
+    ///     assert!(!mutex.rwunlock(Side::Write));
+    ///     assert_eq!(next.join().unwrap(), Ok(true));
+    /// });
+    /// ```
     ///
     /// # Errors
     /// When the caller must not park.
@@ -217,6 +285,15 @@ impl FdMutex {
     }
 
     /// Gives a lock and its reference back; true if the caller must destroy the descriptor.
+    ///
+    /// ```
+    /// use netpoll::{FdMutex, fd_mutex::Side};
+    /// let mutex = FdMutex::new();
+    /// assert!(mutex.try_rwlock(Side::Write));
+    /// assert!(mutex.incref_and_close());
+    /// assert!(!mutex.decref());
+    /// assert!(mutex.rwunlock(Side::Write)); // the writer was the last one: it destroys
+    /// ```
     ///
     /// # Panics
     /// If the lock is not held.

@@ -21,6 +21,28 @@ use std::{cell::Cell, os::fd::RawFd, sync::Arc};
 ///
 /// It must be the first field of a `#[repr(C)]` struct of the implementor, and its alignment keeps
 /// the pointer clear of the small values of a [`Slot`].
+///
+/// A waiter that is a task would be pushed onto a run queue; this one only counts:
+///
+/// ```
+/// use netpoll::{Slot, Waiter, slot::Settled};
+/// use std::{ptr::NonNull, sync::atomic::{AtomicU32, Ordering::SeqCst}};
+/// #[repr(C)]
+/// struct Counting { waiter: Waiter, woken: AtomicU32 }
+/// unsafe fn ready(waiter: NonNull<Waiter>) {
+///     // SAFETY: `repr(C)` puts the waiter first in its `Counting`.
+///     unsafe { waiter.cast::<Counting>().as_ref() }.woken.fetch_add(1, SeqCst);
+/// }
+/// let me = Counting { waiter: Waiter::new(ready), woken: AtomicU32::new(0) };
+/// let slot = Slot::new();
+/// // SAFETY: `me` outlives its stay in the slot.
+/// assert_eq!(unsafe { slot.settle(NonNull::from(&me).cast(), || true) }, Settled::Parked);
+/// if let Some(waiter) = slot.unblock(true) {
+///     // SAFETY: taken out of its slot just now.
+///     unsafe { Waiter::ready(waiter) };
+/// }
+/// assert_eq!(me.woken.load(SeqCst), 1);
+/// ```
 #[repr(C, align(8))]
 pub struct Waiter {
     ready: unsafe fn(NonNull<Waiter>),
@@ -45,6 +67,8 @@ impl Waiter {
     ///
     /// # Safety
     /// The caller took `waiter` out of a slot and has not made it ready since.
+    ///
+    /// Go: `runtime.goready`.
     #[inline]
     pub unsafe fn ready(waiter: NonNull<Waiter>) {
         // SAFETY: the waiter is parked until this very call (contract of the caller), so its
@@ -54,6 +78,14 @@ impl Waiter {
 }
 
 /// Why an execution parks. Only for people who look at it: metrics, dumps, traces.
+///
+/// ```
+/// use netpoll::Reason;
+/// assert_eq!(Reason::ALL.len(), Reason::COUNT);
+/// let parked = [0u64; Reason::COUNT]; // a counter for each
+/// assert_eq!(parked[Reason::Read as usize], 0);
+/// assert_eq!(Reason::ALL[Reason::Read as usize].name(), "read");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Reason {
@@ -97,6 +129,11 @@ impl Reason {
     ];
 
     /// The word for it in metrics and dumps.
+    ///
+    /// ```
+    /// use netpoll::Reason;
+    /// assert_eq!(Reason::FdLock.name(), "fd_lock");
+    /// ```
     pub fn name(self) -> &'static str {
         match self {
             Reason::Read => "read",
@@ -114,6 +151,13 @@ impl Reason {
 }
 
 /// Why an execution must not park now.
+///
+/// ```
+/// use netpoll::{Error, Refusal};
+/// let err = Error::from(Refusal::ShuttingDown);
+/// assert_eq!(err, Error::Refused(Refusal::ShuttingDown));
+/// assert_eq!(err.to_string(), "runtime is shutting down");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Refusal {
     /// The runtime of the calling task is shutting down: everything that blocks ends.
@@ -135,6 +179,38 @@ impl fmt::Display for Refusal {
 impl std::error::Error for Refusal {}
 
 /// How the calling execution waits.
+///
+/// Nobody parks for long in this one: it spins until it was made ready.
+///
+/// ```
+/// use netpoll::{Park, Poller, Reason, Refusal, Slot, Waiter};
+/// use std::{ptr::NonNull, sync::atomic::{AtomicBool, Ordering::SeqCst}};
+/// #[repr(C)]
+/// struct Spinning { waiter: Waiter, ready: AtomicBool, poller: Poller }
+/// unsafe fn ready(waiter: NonNull<Waiter>) {
+///     // SAFETY: `repr(C)` puts the waiter first, and `park` has not returned yet.
+///     unsafe { waiter.cast::<Spinning>().as_ref() }.ready.store(true, SeqCst);
+/// }
+/// // SAFETY: the waiter lives in `self`, which `park` borrows; `park` consumes one `ready`.
+/// unsafe impl Park for Spinning {
+///     fn waiter(&self) -> NonNull<Waiter> { NonNull::from(self).cast() }
+///     fn park(&self, _: &Slot, _: Reason) {
+///         while !self.ready.swap(false, SeqCst) { std::thread::yield_now() }
+///     }
+///     fn may_park(&self) -> Result<(), Refusal> { Ok(()) }
+///     fn poller(&self) -> &Poller { &self.poller }
+/// }
+/// let (waiter, ready) = (Waiter::new(ready), AtomicBool::new(false));
+/// let me = Spinning { waiter, ready, poller: Poller::new()? };
+/// assert!(me.may_park().is_ok());
+/// assert_eq!(me.try_poller().unwrap().id(), me.poller().id());
+/// let slot = Slot::new();
+/// std::thread::scope(|s| {
+///     s.spawn(|| slot.wake(true));
+///     assert!(slot.block(&me, Reason::Sync, || true));
+/// });
+/// # Ok::<(), std::io::Error>(())
+/// ```
 ///
 /// # Safety
 /// The implementor promises that the waiter stays valid from the moment it is put into a slot until
@@ -174,6 +250,21 @@ pub unsafe trait Park {
     /// compiled for itself: one call through the trait object instead of four. That also leaves
     /// fewer frames to return through after a switch, each of which the processor mispredicts.
     ///
+    /// ```
+    /// use netpoll::{Error, Mode, PollDesc, Reason, park};
+    /// use std::{io::Write, os::{fd::AsRawFd, unix::net::UnixStream}, sync::Arc};
+    /// let (mut a, b) = UnixStream::pair()?;
+    /// let desc = Arc::new(PollDesc::new());
+    /// let wait = || {
+    ///     park::with_current(|p| p.wait_event(&desc, b.as_raw_fd(), Mode::Read, Reason::Read))
+    /// };
+    /// a.write_all(b"x")?;
+    /// assert_eq!(wait(), Ok(())); // "try again"
+    /// desc.evict();
+    /// assert_eq!(wait(), Err(Error::Closing));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Those of [`PollDesc::wait`] and [`Park::try_poller`].
     #[cfg(not(loom))]
@@ -196,6 +287,21 @@ thread_local! {
 /// Says how executions on this thread wait from now on; `None` means as the plain thread they are.
 /// Returns what was set before.
 ///
+/// ```
+/// use netpoll::{Park, park};
+/// use std::ptr::NonNull;
+/// park::with_thread(|thread: &dyn Park| {
+///     // SAFETY: only the lifetime changes, and what was set is taken back before it ends.
+///     let forever: &'static dyn Park = unsafe { std::mem::transmute(thread) };
+///     // SAFETY: as above.
+///     let before = unsafe { park::set_current(Some(NonNull::from(forever))) };
+///     assert!(before.is_none()); // no runtime on this thread
+///     assert!(park::with_current(|p| p.may_park().is_ok()));
+///     // SAFETY: nothing is left to be valid.
+///     unsafe { park::set_current(before) };
+/// });
+/// ```
+///
 /// # Safety
 /// The pointee must stay valid until another call on this thread replaces it.
 #[cfg(not(loom))]
@@ -206,6 +312,15 @@ pub unsafe fn set_current(park: Option<NonNull<dyn Park>>) -> Option<NonNull<dyn
 
 /// Calls `f` with the way in which the calling execution waits: as a task where a runtime has said
 /// so with [`set_current`], otherwise as a plain thread.
+///
+/// ```
+/// use netpoll::{Reason, Slot, park};
+/// let slot = Slot::new();
+/// slot.notify();
+/// assert!(park::with_current(|p| slot.block(p, Reason::Sync, || true)));
+/// // A plain thread has a poller of its own.
+/// assert!(park::with_current(|p| p.poller().id()) > 0);
+/// ```
 #[cfg(not(loom))]
 #[inline]
 pub fn with_current<R>(f: impl FnOnce(&dyn Park) -> R) -> R {
@@ -219,6 +334,16 @@ pub fn with_current<R>(f: impl FnOnce(&dyn Park) -> R) -> R {
 
 /// Calls `f` with the calling thread itself as what waits, even where a task runs: for waits that
 /// must not switch.
+///
+/// ```
+/// use netpoll::{Reason, Slot, park};
+/// let done = Slot::new();
+/// std::thread::scope(|s| {
+///     s.spawn(|| done.wake(true));
+///     // Even in a task this holds the thread: nothing else runs on it meanwhile.
+///     assert!(park::with_thread(|thread| done.block(thread, Reason::Sync, || true)));
+/// });
+/// ```
 #[cfg(not(loom))]
 pub fn with_thread<R>(f: impl FnOnce(&dyn Park) -> R) -> R {
     crate::thread::with_thread(f)

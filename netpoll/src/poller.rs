@@ -89,6 +89,17 @@ struct Entry {
 }
 
 /// The part of a [`Poller`] that other threads may use.
+///
+/// ```
+/// let poller = netpoll::Poller::new()?;
+/// let handle = poller.handle().clone(); // `Send`, `Sync`
+/// assert_eq!(handle.id(), poller.id());
+/// handle.wake();
+/// assert!(!handle.is_sleeping());
+/// poller.poll(None)?; // does not wait: it was woken before
+/// assert_eq!(handle.counters().sleeps.load(std::sync::atomic::Ordering::Relaxed), 0);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct PollerHandle(Arc<Shared>);
 
@@ -104,6 +115,15 @@ struct Shared {
 }
 
 /// What a poller has done so far. Written by its thread, readable from any.
+///
+/// ```
+/// use std::sync::atomic::Ordering::Relaxed;
+/// let poller = netpoll::Poller::new()?;
+/// poller.poll(Some(std::time::Duration::ZERO))?;
+/// let counters = poller.counters();
+/// assert_eq!((counters.polls.load(Relaxed), counters.sleeps.load(Relaxed)), (1, 0));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct Counters {
     /// Calls of `epoll_wait`.
@@ -168,6 +188,14 @@ impl Poller {
     }
 
     /// The part that other threads may use.
+    ///
+    /// ```
+    /// let poller = netpoll::Poller::new()?;
+    /// let handle = poller.handle().clone();
+    /// assert_eq!(std::thread::spawn(move || handle.id()).join().unwrap(), poller.id());
+    /// assert_eq!(poller.counters().wakes.load(std::sync::atomic::Ordering::Relaxed), 0);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn handle(&self) -> &PollerHandle {
         &self.handle
     }
@@ -185,6 +213,15 @@ impl Poller {
     }
 
     /// How many timers wait in the heap, those counted that nobody wants any more.
+    ///
+    /// ```
+    /// use netpoll::{Mode, Reason, Signal, park};
+    /// use std::time::{Duration, Instant};
+    /// let signal = Signal::new();
+    /// signal.set_deadline(Mode::Read, Some(Instant::now() + Duration::from_millis(2)));
+    /// signal.wait(Mode::Read, Reason::Sync).unwrap_err(); // its timer has come
+    /// assert_eq!(park::with_current(|p| p.poller().timers()), 0);
+    /// ```
     pub fn timers(&self) -> usize {
         self.timers.borrow().len()
     }
@@ -194,6 +231,15 @@ impl Poller {
     /// does not wait. It may return early with nothing done.
     ///
     /// Returns how many descriptors had events.
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// let poller = netpoll::Poller::new()?;
+    /// let start = Instant::now();
+    /// assert_eq!(poller.poll(Some(Duration::from_micros(300)))?, 0);
+    /// assert!(start.elapsed() >= Duration::from_micros(300)); // nobody woke it
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     /// What `epoll_wait` says, which is nothing a running program meets. An interrupted wait is not
@@ -421,6 +467,12 @@ impl Poller {
 
     /// Interrupts up to `most` of those who wait for a descriptor registered here; returns how many.
     /// For a runtime that ends: who waits without a task is known nowhere else.
+    ///
+    /// ```
+    /// let poller = netpoll::Poller::new()?;
+    /// assert_eq!(poller.interrupt_some(usize::MAX), 0); // nobody waits
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn interrupt_some(&self, most: usize) -> usize {
         let mut waited = Vec::new();
         for (_, entry) in self.descs.borrow().iter() {

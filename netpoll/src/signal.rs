@@ -48,6 +48,29 @@ impl Signal {
     /// Fails where a wait would fail at once; otherwise forgets earlier notifications, so the caller
     /// must look at the thing itself before it waits.
     ///
+    /// The queue below is a lock and a signal. A push between the look and the wait is not lost:
+    ///
+    /// ```
+    /// use netpoll::{Error, Mode, Reason, Signal};
+    /// use std::sync::Mutex;
+    /// let (queue, signal) = (Mutex::new(Vec::new()), Signal::new());
+    /// let pop = || -> Result<u32, Error> {
+    ///     loop {
+    ///         signal.prepare(Mode::Read)?;
+    ///         if let Some(value) = queue.lock().unwrap().pop() {
+    ///             return Ok(value);
+    ///         }
+    ///         signal.wait(Mode::Read, Reason::Sync)?;
+    ///     }
+    /// };
+    /// std::thread::scope(|s| {
+    ///     s.spawn(|| { queue.lock().unwrap().push(7); signal.notify(Mode::Read) });
+    ///     assert_eq!(pop(), Ok(7));
+    /// });
+    /// signal.close();
+    /// assert_eq!(pop(), Err(Error::Closing));
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Closing`] or [`Error::Timeout`].
     pub fn prepare(&self, mode: Mode) -> Result<(), Error> {

@@ -9,8 +9,18 @@ use std::sync::atomic::Ordering;
 
 /// Parks the caller until `when`, a word of [`clock`].
 ///
+/// ```
+/// use netpoll::{clock, park, sleep::sleep_until};
+/// let when = clock::now() + 300_000; // 300 microseconds
+/// let slept = park::with_current(|p| sleep_until(when, p, p.poller()));
+/// assert_eq!(slept, Ok(()));
+/// assert!(clock::now() >= when);
+/// ```
+///
 /// # Errors
 /// When the caller must not park (any more); some of the time has then not passed.
+///
+/// Go: `time.Sleep`.
 pub fn sleep_until(when: u64, park: &dyn Park, poller: &Poller) -> Result<(), Refusal> {
     if clock::now() >= when {
         return Ok(());

@@ -38,6 +38,20 @@ const READY: usize = 1;
 const WAIT: usize = 2;
 
 /// What became of [`Slot::settle`].
+///
+/// ```
+/// use netpoll::{Slot, Waiter, slot::Settled};
+/// use std::ptr::NonNull;
+/// unsafe fn nobody(_: NonNull<Waiter>) {}
+/// let (slot, waiter) = (Slot::new(), Waiter::new(nobody));
+/// // SAFETY: the waiter outlives its stay in the slot.
+/// let settle = |last_look: bool| unsafe { slot.settle(NonNull::from(&waiter), || last_look) };
+/// assert_eq!(settle(false), Settled::Interrupted);
+/// slot.wake(true);
+/// assert_eq!(settle(true), Settled::Ready);
+/// assert_eq!(settle(true), Settled::Parked);
+/// # slot.wake(false);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settled {
     /// The waiter is in the slot.
@@ -49,6 +63,16 @@ pub enum Settled {
 }
 
 /// A place where one task or thread can wait for one thing.
+///
+/// ```
+/// use netpoll::{Reason, Slot, park};
+/// let slot = Slot::new();
+/// std::thread::scope(|s| {
+///     s.spawn(|| slot.wake(true));
+///     let ready = park::with_current(|p| slot.block(p, Reason::Sync, || true));
+///     assert!(ready && !slot.is_ready()); // consumed
+/// });
+/// ```
 #[derive(Debug)]
 pub struct Slot(AtomicUsize);
 
@@ -77,8 +101,22 @@ impl Slot {
     /// when it returns false there is no park. Returns true if the slot was ready (a readiness that
     /// came before the call counts, and is consumed). False says only "look at the world again".
     ///
+    /// A readiness is kept until somebody comes for it; what the last look finds ends the wait before it
+    /// begins:
+    ///
+    /// ```
+    /// use netpoll::{Reason, Slot, park};
+    /// let slot = Slot::new();
+    /// let block = |last_look| park::with_current(|p| slot.block(p, Reason::Sync, || last_look));
+    /// slot.notify();
+    /// assert!(block(true));
+    /// assert!(!block(false)); // not ready: look at the world again
+    /// ```
+    ///
     /// # Panics
     /// If somebody else waits in this slot: the caller must hold the lock of this direction.
+    ///
+    /// Go: `runtime.netpollblock`.
     #[inline]
     pub fn block<P: Park + ?Sized>(
         &self,
@@ -114,6 +152,21 @@ impl Slot {
     /// [`Slot::block`] for a caller with nothing to look at: the slot itself is all that it waits for.
     /// So the slot need not be marked first, which saves a locked instruction.
     ///
+    /// ```
+    /// use netpoll::{Reason, Slot, park};
+    /// let slot = Slot::new();
+    /// let wait = || park::with_current(|p| slot.wait(p, Reason::Sync));
+    /// slot.wake(true);
+    /// assert!(wait()); // came before the call, and is consumed
+    /// std::thread::scope(|s| {
+    ///     s.spawn(|| {
+    ///         while !slot.is_waited() { std::thread::yield_now() }
+    ///         slot.wake(false);
+    ///     });
+    ///     assert!(!wait()); // only interrupted
+    /// });
+    /// ```
+    ///
     /// # Panics
     /// If somebody else waits in this slot.
     #[inline(always)]
@@ -137,6 +190,24 @@ impl Slot {
     /// After [`Settled::Parked`] the waiter is anybody's: it may have been made ready before this
     /// returns. Once it was, the slot is free again, and whatever `block` says after its park is found
     /// out by looking at the world.
+    ///
+    /// ```
+    /// use netpoll::{Slot, Waiter, slot::Settled};
+    /// use std::{ptr::NonNull, sync::atomic::{AtomicBool, Ordering::SeqCst}};
+    /// #[repr(C)]
+    /// struct Job { waiter: Waiter, ran: AtomicBool }
+    /// unsafe fn run(waiter: NonNull<Waiter>) {
+    ///     // SAFETY: the waiter is the first field of a `Job`, which is alive until it was made ready.
+    ///     unsafe { waiter.cast::<Job>().as_ref() }.ran.store(true, SeqCst);
+    /// }
+    /// let job = Job { waiter: Waiter::new(run), ran: AtomicBool::new(false) };
+    /// let slot = Slot::new();
+    /// // SAFETY: `job` lives until the end of this example.
+    /// let settled = unsafe { slot.settle(NonNull::from(&job).cast(), || true) };
+    /// assert_eq!(settled, Settled::Parked);
+    /// slot.wake(true);
+    /// assert!(job.ran.load(SeqCst));
+    /// ```
     ///
     /// # Safety
     /// As for [`Park`]: the waiter stays valid until it is made ready.
@@ -173,6 +244,16 @@ impl Slot {
     /// Makes the slot ready (`true`) or only interrupts its waiter (`false`), and returns the
     /// waiter that left the slot through this call, if any. The caller owes it one
     /// [`Waiter::ready`].
+    ///
+    /// ```
+    /// let slot = netpoll::Slot::new();
+    /// assert!(slot.unblock(false).is_none() && !slot.is_ready()); // nobody to interrupt
+    /// assert!(slot.unblock(true).is_none() && slot.is_ready()); // kept for whoever comes
+    /// slot.reset(); // who may wait is about to look for itself
+    /// assert!(!slot.is_ready() && !slot.is_waited());
+    /// ```
+    ///
+    /// Go: `runtime.netpollunblock`.
     #[inline]
     #[must_use = "a waiter taken out of its slot must be made ready, or it sleeps for ever"]
     pub fn unblock(&self, ready: bool) -> Option<NonNull<Waiter>> {
@@ -212,6 +293,20 @@ impl Slot {
     /// could still be on its way when the waiter, who consumes the earlier readiness at that moment,
     /// looks for it and finds nothing. This one always writes, so whoever consumes the readiness sees
     /// everything that came before the last call.
+    ///
+    /// ```
+    /// use netpoll::{Reason, Slot, park};
+    /// use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+    /// let (slot, value) = (Slot::new(), AtomicU32::new(0));
+    /// std::thread::scope(|s| {
+    ///     s.spawn(|| {
+    ///         value.store(7, Relaxed); // an ordinary store
+    ///         slot.notify();
+    ///     });
+    ///     while !park::with_current(|p| slot.block(p, Reason::Sync, || true)) {}
+    ///     assert_eq!(value.load(Relaxed), 7);
+    /// });
+    /// ```
     #[inline]
     pub fn notify(&self) {
         let old = self.0.swap(READY, SeqCst);

@@ -7,6 +7,19 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 const UNIX_PATH_AT: usize = std::mem::offset_of!(libc::sockaddr_un, sun_path);
 
 /// Room for any address, and how much of it is used.
+///
+/// ```
+/// use netpoll::SockAddr;
+/// use std::{net::UdpSocket, os::fd::AsRawFd};
+/// let socket = UdpSocket::bind("127.0.0.1:0")?;
+/// let mut name = SockAddr::empty();
+/// let (at, len) = name.as_mut_parts();
+/// // SAFETY: there is room for every address, and the length says how much.
+/// assert_eq!(unsafe { libc::getsockname(socket.as_raw_fd(), at, len) }, 0);
+/// assert_eq!(name.to_ip(), Some(socket.local_addr()?));
+/// assert_eq!((name.family(), name.len()), (libc::AF_INET, 16));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy)]
 pub struct SockAddr {
     storage: libc::sockaddr_storage,
@@ -24,6 +37,15 @@ impl SockAddr {
     }
 
     /// The address for a call that reads it.
+    ///
+    /// ```
+    /// use netpoll::SockAddr;
+    /// let addr: std::net::SocketAddr = "127.0.0.1:80".parse().unwrap();
+    /// let addr = SockAddr::from(addr);
+    /// // SAFETY: a `sockaddr_in` is initialised and begins with its family.
+    /// assert_eq!(i32::from(unsafe { (*addr.as_ptr()).sa_family }), libc::AF_INET);
+    /// assert!(!addr.is_empty());
+    /// ```
     pub fn as_ptr(&self) -> *const libc::sockaddr {
         (&raw const self.storage).cast()
     }
@@ -31,6 +53,15 @@ impl SockAddr {
     /// The address of a Unix socket: a path, or, beginning with a NUL byte, a name in the abstract
     /// namespace. Nothing at all lets the kernel choose an abstract name. `None` if it is too long:
     /// a path has at most 107 bytes, an abstract name 108 with its NUL.
+    ///
+    /// ```
+    /// use netpoll::SockAddr;
+    /// let path = SockAddr::unix(b"/run/echo.sock").unwrap();
+    /// assert_eq!(path.to_unix(), Some(b"/run/echo.sock".as_slice()));
+    /// let hidden = SockAddr::unix(b"\0echo").unwrap(); // in the abstract namespace
+    /// assert_eq!(hidden.to_unix(), Some(b"\0echo".as_slice()));
+    /// assert!(SockAddr::unix(&[b'x'; 108]).is_none());
+    /// ```
     pub fn unix(name: &[u8]) -> Option<SockAddr> {
         const MOST: usize = 108;
         let is_path = name.first().is_some_and(|first| *first != 0);
@@ -52,6 +83,13 @@ impl SockAddr {
 
     /// The name of a Unix socket as [`SockAddr::unix`] takes it, empty if it has none; `None` if it is
     /// another kind of address, or no address at all.
+    ///
+    /// ```
+    /// use netpoll::SockAddr;
+    /// assert_eq!(SockAddr::unix(b"").unwrap().to_unix(), Some(b"".as_slice())); // no name
+    /// let ip: std::net::SocketAddr = "127.0.0.1:80".parse().unwrap();
+    /// assert_eq!(SockAddr::from(ip).to_unix(), None);
+    /// ```
     pub fn to_unix(&self) -> Option<&[u8]> {
         let len = self.len as usize;
         if len < UNIX_PATH_AT || self.family() != libc::AF_UNIX {
@@ -93,6 +131,13 @@ impl SockAddr {
     }
 
     /// The address as the standard library has it; `None` if it is not an IP address.
+    ///
+    /// ```
+    /// use netpoll::SockAddr;
+    /// let addr: std::net::SocketAddr = "[fe80::1%3]:53".parse().unwrap();
+    /// assert_eq!(SockAddr::from(addr).to_ip(), Some(addr));
+    /// assert_eq!(SockAddr::unix(b"/run/echo.sock").unwrap().to_ip(), None);
+    /// ```
     pub fn to_ip(&self) -> Option<SocketAddr> {
         match self.family() {
             libc::AF_INET => {

@@ -71,6 +71,19 @@ impl Descriptor {
 
     /// [`new`](Descriptor::new), with a name for errors: `read NAME: i/o timeout`.
     ///
+    /// ```
+    /// use gopark::{Descriptor, net::NetError};
+    /// use std::time::Instant;
+    /// let (reader, _writer) = std::io::pipe()?;
+    /// let reader = Descriptor::named(reader, "jobs")?;
+    /// reader.set_read_deadline(Some(Instant::now()))?;
+    /// let err = reader.read(&mut [0; 8]).unwrap_err();
+    /// assert!(err.is_timeout());
+    /// assert_eq!(err.to_string(), "read jobs: i/o timeout");
+    /// assert_eq!(reader.name(), "jobs");
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// Those of [`new`](Descriptor::new).
     ///
@@ -89,6 +102,19 @@ impl Descriptor {
     }
 
     /// [`new`](Descriptor::new) from a bare number.
+    ///
+    /// ```
+    /// use gopark::Descriptor;
+    /// use std::os::fd::IntoRawFd;
+    /// let (reader, writer) = std::io::pipe()?;
+    /// let number = writer.into_raw_fd(); // from a C library, say
+    /// // SAFETY: it is open, and nobody else owns it.
+    /// let writer = unsafe { Descriptor::from_raw(number)? };
+    /// assert!(writer.is_pollable());
+    /// writer.write(b"x")?;
+    /// assert_eq!(Descriptor::new(reader)?.read(&mut [0; 8])?, 1);
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     /// Those of [`new`](Descriptor::new); the number is closed then.
@@ -153,6 +179,17 @@ impl Descriptor {
 
     /// Waits until a read would not block.
     ///
+    /// ```
+    /// use gopark::Descriptor;
+    /// let (reader, writer) = std::io::pipe()?;
+    /// let (reader, writer) = (Descriptor::new(reader)?, Descriptor::new(writer)?);
+    /// writer.writable()?; // there is room
+    /// writer.write(b"hello")?;
+    /// reader.readable()?; // holds no buffer while it waits
+    /// assert_eq!(reader.read(&mut [0; 8])?, 5);
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// Those of [`read`](Descriptor::read).
     pub fn readable(&self) -> io::Result<()> {
@@ -172,6 +209,24 @@ impl Descriptor {
     /// Calls `then` in a new task when a read would not block; see
     /// [`TcpConn::on_readable`](crate::net::TcpConn::on_readable).
     ///
+    /// ```
+    /// use gopark::Descriptor;
+    /// gopark::run(|| {
+    ///     let (reader, writer) = std::io::pipe()?;
+    ///     let (told, hears) = std::io::pipe()?;
+    ///     let (told, hears) = (Descriptor::new(told)?, Descriptor::new(hears)?);
+    ///     // Until there is something to read, this costs no task and no stack.
+    ///     Descriptor::new(reader)?.on_readable(move |reader, result| {
+    ///         result.and_then(|()| reader.read(&mut [0; 8])).unwrap();
+    ///         hears.write(b"done").unwrap();
+    ///     })?;
+    ///     Descriptor::new(writer)?.write(b"x")?;
+    ///     assert_eq!(told.read(&mut [0; 8])?, 4);
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// Those of [`TcpConn::on_readable`](crate::net::TcpConn::on_readable).
     #[track_caller]
@@ -189,6 +244,22 @@ impl Descriptor {
     /// Calls `f` with the descriptor until it returns something, waiting in between until a read would
     /// not block. Other readers wait meanwhile. Do not block in it.
     ///
+    /// ```
+    /// use gopark::Descriptor;
+    /// use std::os::fd::AsRawFd;
+    /// let (reader, writer) = std::io::pipe()?;
+    /// let (reader, writer) = (Descriptor::new(reader)?, Descriptor::new(writer)?);
+    /// writer.write(b"hello")?;
+    /// let mut buf = [0u8; 8];
+    /// let n = reader.raw_read(|fd| {
+    ///     // SAFETY: `buf` is valid for its length.
+    ///     let n = unsafe { libc::read(fd.as_raw_fd(), buf.as_mut_ptr().cast(), buf.len()) };
+    ///     usize::try_from(n).ok() // `None` waits, then it is called again
+    /// })?;
+    /// assert_eq!(&buf[..n], b"hello");
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// `raw-read NAME: i/o timeout`, `raw-read NAME: file already closed`.
     ///
@@ -199,6 +270,21 @@ impl Descriptor {
 
     /// [`raw_read`](Descriptor::raw_read) for system calls that write.
     ///
+    /// ```
+    /// use gopark::Descriptor;
+    /// use std::os::fd::AsRawFd;
+    /// let (reader, writer) = std::io::pipe()?;
+    /// let writer = Descriptor::new(writer)?;
+    /// let n = writer.raw_write(|fd| {
+    ///     // SAFETY: the bytes are valid for their length.
+    ///     let n = unsafe { libc::write(fd.as_raw_fd(), b"hello".as_ptr().cast(), 5) };
+    ///     usize::try_from(n).ok()
+    /// })?;
+    /// assert_eq!(n, 5);
+    /// # drop(reader);
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// `raw-write NAME: i/o timeout`, `raw-write NAME: file already closed`.
     ///
@@ -208,6 +294,19 @@ impl Descriptor {
     }
 
     /// Calls `f` with the descriptor, which stays open until `f` returns whoever closes meanwhile.
+    ///
+    /// ```
+    /// use gopark::Descriptor;
+    /// use std::os::fd::AsRawFd;
+    /// let (reader, _writer) = std::io::pipe()?;
+    /// let reader = Descriptor::new(reader)?;
+    /// let number = reader.with_fd(|fd| fd.as_raw_fd())?;
+    /// let other = reader.dup()?; // the same pipe under another number
+    /// assert_ne!(number, other.as_raw_fd());
+    /// reader.close()?;
+    /// assert!(reader.with_fd(|_| ()).is_err());
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     /// `raw-control NAME: file already closed`.
@@ -228,6 +327,17 @@ impl Descriptor {
     /// Sets the moment after which reads and writes fail; `None` is never. It reaches operations that
     /// wait.
     ///
+    /// ```
+    /// use gopark::{Descriptor, net::NetError};
+    /// use std::time::{Duration, Instant};
+    /// let (reader, _writer) = std::io::pipe()?;
+    /// let reader = Descriptor::new(reader)?;
+    /// reader.set_deadline(Some(Instant::now() + Duration::from_millis(2)))?;
+    /// assert!(reader.read(&mut [0; 8]).unwrap_err().is_timeout());
+    /// reader.set_write_deadline(None)?; // for writes alone
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// `set NAME: file type does not support deadline`, `set NAME: file already closed`.
     ///
@@ -240,6 +350,8 @@ impl Descriptor {
     ///
     /// # Errors
     /// Those of [`set_deadline`](Descriptor::set_deadline).
+    ///
+    /// Go: `os.File.SetReadDeadline`.
     pub fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
         self.set(&[Mode::Read], deadline)
     }
@@ -248,6 +360,8 @@ impl Descriptor {
     ///
     /// # Errors
     /// Those of [`set_deadline`](Descriptor::set_deadline).
+    ///
+    /// Go: `os.File.SetWriteDeadline`.
     pub fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
         self.set(&[Mode::Write], deadline)
     }
@@ -259,8 +373,20 @@ impl Descriptor {
 
     /// Closes the descriptor for all clones: what waits on it fails, and so does whatever comes later.
     ///
+    /// ```
+    /// use gopark::Descriptor;
+    /// let (reader, _writer) = std::io::pipe()?;
+    /// let reader = Descriptor::named(reader, "jobs")?;
+    /// reader.clone().close()?; // for all clones
+    /// let err = reader.read(&mut [0; 8]).unwrap_err();
+    /// assert_eq!(err.to_string(), "read jobs: file already closed");
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// `close NAME: file already closed` if it was closed before, or what `close` says.
+    ///
+    /// Go: `os.File.Close`.
     pub fn close(&self) -> io::Result<()> {
         let done = self.0.fd.close();
         done.map_err(|err| self.fail("close", err, 0))

@@ -30,6 +30,17 @@ pub struct Buffers<'a> {
 
 impl<'a> Buffers<'a> {
     /// No chunks.
+    ///
+    /// ```
+    /// use gopark::net::Buffers;
+    /// let mut bufs = Buffers::new();
+    /// bufs.push(b"head");
+    /// bufs.push(b"body");
+    /// assert_eq!((bufs.len(), bufs.left()), (2, 8));
+    /// bufs.consume(5); // a whole chunk and one byte of the next
+    /// assert_eq!(bufs.iter().collect::<Vec<_>>(), [b"ody"]);
+    /// assert!(!bufs.is_empty());
+    /// ```
     pub fn new() -> Buffers<'a> {
         Buffers::default()
     }
@@ -62,6 +73,12 @@ impl<'a> Buffers<'a> {
     /// Takes `n` bytes off the front: chunks that are used up go, the next one is cut. Empty chunks at
     /// the front go as well.
     ///
+    /// ```
+    /// let mut bufs = gopark::net::Buffers::from_iter([&b"head"[..], b"body"]);
+    /// bufs.consume(6);
+    /// assert_eq!((bufs.len(), bufs.left()), (1, 2));
+    /// ```
+    ///
     /// Go: `Buffers.consume` (`net/net.go`).
     pub fn consume(&mut self, mut n: usize) {
         while let Some(chunk) = self.chunks.get_mut(self.first) {
@@ -77,6 +94,21 @@ impl<'a> Buffers<'a> {
     /// Writes everything to a connection, in as few system calls as its network allows, without
     /// anything of other writers in between. Returns the number of bytes; what is left afterwards did
     /// not go out. (If there are only empty chunks, they stay.)
+    ///
+    /// After an error the rest can be written again, from where it broke off:
+    ///
+    /// ```
+    /// use gopark::net::{Buffers, NetError, UnixConn};
+    /// use std::time::{Duration, Instant};
+    /// let (a, b) = UnixConn::pair()?;
+    /// let large = vec![7; 4 << 20];
+    /// let mut bufs = Buffers::from_iter([&b"head"[..], &large]);
+    /// a.set_write_deadline(Some(Instant::now() + Duration::from_millis(5)))?;
+    /// let err = bufs.write_to(&a).unwrap_err(); // nobody reads
+    /// assert_eq!(err.bytes() + bufs.left(), 4 + large.len());
+    /// # drop(b);
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     /// `writev tcp A->B: i/o timeout`, and the like; [`NetError::bytes`] says how many bytes went out.
@@ -97,6 +129,15 @@ impl<'a> Buffers<'a> {
     }
 
     /// Writes everything to any writer, chunk after chunk.
+    ///
+    /// ```
+    /// use gopark::net::Buffers;
+    /// let mut bufs = Buffers::from_iter([&b"head"[..], b"body"]);
+    /// let mut file = Vec::new(); // any `Write`
+    /// assert_eq!(bufs.copy_to(&mut file)?, 8);
+    /// assert_eq!(file, b"headbody");
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     /// The writer's; [`NetError::bytes`] says how many bytes it had taken.

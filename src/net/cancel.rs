@@ -78,6 +78,8 @@ impl CancelToken {
     /// parent.cancel();
     /// assert!(other.is_cancelled());
     /// ```
+    ///
+    /// Go: `context.WithCancel` of a context that can be cancelled.
     #[must_use]
     pub fn child(&self) -> CancelToken {
         let child = CancelToken(Arc::new_cyclic(|child: &Weak<Inner>| {
@@ -105,6 +107,29 @@ impl CancelToken {
     }
 
     /// Ends what was started with this token and its children. Only the first call does anything.
+    ///
+    /// It reaches a dial that has begun:
+    ///
+    /// ```
+    /// use gopark::net::{CancelToken, Dialer, NetError, Resolver};
+    /// # let (enter, entered) = std::sync::mpsc::channel();
+    /// # let (_never, answer) = std::sync::mpsc::channel::<()>();
+    /// # let answer = std::sync::Mutex::new(answer);
+    /// let silent = Resolver::new(move |name, _| {
+    /// #     enter.send(()).unwrap();
+    ///     let _ = answer.lock().unwrap().recv(); // which never comes
+    ///     Err(gopark::net::DnsError::no_such_host(name))
+    /// });
+    /// let token = CancelToken::new();
+    /// let dialer = Dialer::new().resolver(silent).cancel_token(&token);
+    /// let dialing = std::thread::spawn(move || dialer.dial("tcp", "example.com:80"));
+    /// # entered.recv().unwrap();
+    /// token.cancel();
+    /// assert!(token.is_cancelled());
+    /// assert!(dialing.join().unwrap().unwrap_err().is_cancelled());
+    /// ```
+    ///
+    /// Go: `context.CancelFunc`.
     pub fn cancel(&self) {
         let closures = {
             let mut watches = self.0.watches.lock();
@@ -119,6 +144,8 @@ impl CancelToken {
     }
 
     /// Whether it was cancelled.
+    ///
+    /// Go: `Context.Err() != nil`.
     pub fn is_cancelled(&self) -> bool {
         self.0.cancelled.load(Ordering::Acquire)
     }

@@ -28,6 +28,38 @@ use std::{
 /// # std::io::Result::Ok(())
 /// ```
 ///
+/// A function that takes one serves every network:
+///
+/// ```
+/// use gopark::net::{pipe, Conn, NetError};
+/// use std::{io::{self, IoSlice, IoSliceMut}, thread, time::Instant};
+/// fn echo(conn: &dyn Conn) -> io::Result<()> {
+///     let mut buf = [0; 512];
+///     loop {
+///         match conn.read(&mut buf)? {
+///             0 => return conn.close(),
+///             n => conn.write(&buf[..n])?,
+///         };
+///     }
+/// }
+/// let (a, b) = pipe();
+/// let echoes = thread::spawn(move || echo(&b));
+/// let a: Box<dyn Conn> = Box::new(a);
+/// assert_eq!(a.write_some(b"one")?, 3);
+/// assert_eq!(a.read_vectored(&mut [IoSliceMut::new(&mut [0; 8])])?, 3);
+/// assert_eq!(a.write_vectored(&[IoSlice::new(b"two")])?, 3);
+/// assert_eq!(a.read(&mut [0; 8])?, 3);
+/// assert_eq!(a.local_addr(), a.remote_addr()); // both are `pipe`
+/// a.set_read_deadline(Some(Instant::now()))?;
+/// assert!(a.read(&mut [0; 8]).unwrap_err().is_timeout());
+/// a.set_write_deadline(None)?;
+/// a.set_deadline(None)?;
+/// assert!(a.close_write().is_err()); // a pipe has no halves
+/// a.close()?;
+/// # echoes.join().unwrap()?;
+/// # io::Result::Ok(())
+/// ```
+///
 /// Go: `net.Conn` (`net/net.go`).
 pub trait Conn: Any + Send + Sync + fmt::Debug {
     /// Reads what is there, waiting until something is. `Ok(0)` is the end of the stream, or an
@@ -75,6 +107,17 @@ pub trait Conn: Any + Send + Sync + fmt::Debug {
 
     /// Writes all of several buffers; what is left in `bufs` afterwards did not go out. Networks that
     /// can do it in one system call do; otherwise each buffer is written by itself.
+    ///
+    /// ```
+    /// use gopark::net::{Conn, UnixConn};
+    /// use std::io::IoSlice;
+    /// let (a, b) = UnixConn::pair()?;
+    /// let (a, b): (Box<dyn Conn>, Box<dyn Conn>) = (Box::new(a), Box::new(b));
+    /// let mut bufs = [IoSlice::new(b"head"), IoSlice::new(b"body")];
+    /// assert_eq!(a.write_buffers(&mut &mut bufs[..])?, 8);
+    /// assert_eq!(b.read(&mut [0; 16])?, 8);
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     /// Those of [`write`](Conn::write); the bytes of all buffers count.
@@ -146,6 +189,19 @@ pub trait Conn: Any + Send + Sync + fmt::Debug {
 }
 
 /// Somewhere connections come from, whichever network it is on.
+///
+/// ```
+/// use gopark::net::{dial, listen, Listener, NetError};
+/// let listener: Box<dyn Listener> = listen("tcp", "127.0.0.1:0")?;
+/// assert!(listener.try_accept()?.is_none()); // nobody is there
+/// let client = dial("tcp", &listener.addr().to_string())?;
+/// let conn = listener.accept()?;
+/// client.write(b"hello")?;
+/// assert_eq!(conn.read(&mut [0; 8])?, 5);
+/// listener.close()?;
+/// assert!(listener.accept().unwrap_err().is_closed());
+/// # std::io::Result::Ok(())
+/// ```
 ///
 /// Go: `net.Listener` (`net/net.go`).
 pub trait Listener: Any + Send + Sync + fmt::Debug {

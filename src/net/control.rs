@@ -38,6 +38,13 @@ pub struct ControlMessage<'a> {
 
 impl ControlMessage<'_> {
     /// Adds it to control data that is to be sent.
+    ///
+    /// ```
+    /// use gopark::net::ControlMessage;
+    /// let mut control = Vec::new();
+    /// ControlMessage { level: 1, kind: 2, data: b"abc" }.append_to(&mut control);
+    /// assert_eq!(control.len(), ControlMessage::space(3));
+    /// ```
     pub fn append_to(&self, control: &mut Vec<u8>) {
         let end = control.len() + padded(HEADER + self.data.len());
         control.extend((HEADER + self.data.len()).to_ne_bytes());
@@ -54,6 +61,16 @@ impl ControlMessage<'_> {
 }
 
 /// The messages in control data that was received. It ends at the first that is cut off.
+///
+/// ```
+/// use gopark::net::{ControlMessage, ControlMessages};
+/// let mut control = Vec::new();
+/// ControlMessage { level: 1, kind: 2, data: b"abc" }.append_to(&mut control);
+/// ControlMessage { level: 1, kind: 2, data: b"def" }.append_to(&mut control);
+/// let cut_off = &control[..control.len() - 8];
+/// assert_eq!(ControlMessages::new(&control).count(), 2);
+/// assert_eq!(ControlMessages::new(cut_off).count(), 1);
+/// ```
 ///
 /// Go: `syscall.ParseSocketControlMessage`.
 #[derive(Clone, Debug)]

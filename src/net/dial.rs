@@ -51,6 +51,17 @@ pub fn dial(network: &str, address: &str) -> io::Result<Box<dyn Conn>> {
 /// [`dial`], but for no longer than `timeout`, looking up the name included. Zero is no time at all;
 /// in Go it is no limit.
 ///
+/// ```
+/// use gopark::net::{dial_timeout, listen, NetError};
+/// use std::time::Duration;
+/// let listener = listen("tcp", "127.0.0.1:0")?;
+/// let at = listener.addr().to_string();
+/// let conn = dial_timeout("tcp", &at, Duration::from_secs(5))?;
+/// assert_eq!(conn.remote_addr(), Some(listener.addr()));
+/// assert!(dial_timeout("tcp", &at, Duration::ZERO).unwrap_err().is_timeout());
+/// # std::io::Result::Ok(())
+/// ```
+///
 /// # Errors
 /// Those of [`dial`], and `dial tcp A: i/o timeout`.
 ///
@@ -104,6 +115,8 @@ impl Dialer {
     }
 
     /// The longest a dial may take, over all addresses. The system has a limit of its own, of minutes.
+    ///
+    /// Go: `Dialer.Timeout` (`net/dial.go`), where zero is no limit.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Dialer {
         self.timeout = Some(timeout);
@@ -111,6 +124,22 @@ impl Dialer {
     }
 
     /// The moment at which a dial fails. With a time-out, the earlier of the two holds.
+    ///
+    /// ```
+    /// use gopark::net::{CancelToken, Dialer, NetError, Resolver};
+    /// use std::time::Instant;
+    /// let token = CancelToken::new();
+    /// let dialer = Dialer::new()
+    ///     .resolver(Resolver::system())
+    ///     .fallback_delay(None) // the addresses of a name take turns
+    ///     .cancel_token(&token)
+    ///     .deadline(Instant::now());
+    /// assert!(dialer.dial("tcp", "127.0.0.1:1").unwrap_err().is_timeout());
+    /// token.cancel();
+    /// assert!(dialer.dial("tcp", "127.0.0.1:1").unwrap_err().is_cancelled());
+    /// ```
+    ///
+    /// Go: `Dialer.Deadline` (`net/dial.go`).
     #[must_use]
     pub fn deadline(mut self, deadline: Instant) -> Dialer {
         self.deadline = Some(deadline);
@@ -118,6 +147,8 @@ impl Dialer {
     }
 
     /// The address to dial from. It must be of the network's kind.
+    ///
+    /// Go: `Dialer.LocalAddr` (`net/dial.go`).
     #[must_use]
     pub fn local_addr(mut self, local: impl Into<Addr>) -> Dialer {
         self.local = Some(local.into());
@@ -125,6 +156,8 @@ impl Dialer {
     }
 
     /// What the connection does to find out that a silent peer is gone.
+    ///
+    /// Go: `Dialer.KeepAliveConfig` (`net/dial.go`).
     #[must_use]
     pub fn keep_alive(mut self, keep_alive: KeepAliveConfig) -> Dialer {
         self.keep_alive = keep_alive;
@@ -226,6 +259,15 @@ impl Dialer {
     }
 
     /// Connects to `address` on `network`, as [`dial`].
+    ///
+    /// ```
+    /// use gopark::net::{Dialer, TcpAddr, TcpListener};
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let dialer = Dialer::new().local_addr(TcpAddr::new([127, 0, 0, 2], 0));
+    /// let conn = dialer.dial("tcp", &listener.local_addr()?.to_string())?;
+    /// assert!(conn.local_addr().unwrap().to_string().starts_with("127.0.0.2:"));
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     /// Those of [`dial`]; `operation was canceled`; the control hook's.
@@ -338,6 +380,8 @@ impl TcpConn {
     ///
     /// # Errors
     /// Those of [`dial`].
+    ///
+    /// Go: `net.Dial` on `tcp`, without the race between families.
     pub fn connect(addr: impl ToSocketAddrs) -> io::Result<TcpConn> {
         let fail = |cause| OpError::new("dial", "tcp", cause);
         let addrs = addr.to_tcp_addrs().map_err(fail)?;
@@ -345,6 +389,16 @@ impl TcpConn {
     }
 
     /// Connects to `addr` within `timeout`.
+    ///
+    /// ```
+    /// use gopark::net::{TcpConn, TcpListener};
+    /// use std::time::Duration;
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let addr = listener.local_addr()?;
+    /// let conn = TcpConn::connect_timeout(&addr, Duration::from_secs(5))?;
+    /// assert_eq!(conn.peer_addr()?, addr);
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     /// Those of [`dial_timeout`]; `InvalidInput` for a time-out of zero, as std's.

@@ -13,6 +13,15 @@ use std::io;
 
 /// Connects to `remote` on `network` (`tcp`, `tcp4`, `tcp6`), from `local` if that is given.
 ///
+/// ```
+/// use gopark::net::{dial_tcp, TcpAddr, TcpListener};
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let from = TcpAddr::new([127, 0, 0, 2], 0); // another address of this machine
+/// let conn = dial_tcp("tcp4", Some(&from), &listener.local_addr()?.into())?;
+/// assert_eq!(conn.local_addr()?.ip().to_string(), "127.0.0.2");
+/// # std::io::Result::Ok(())
+/// ```
+///
 /// # Errors
 /// Those of [`dial`](super::dial).
 ///
@@ -24,6 +33,15 @@ pub fn dial_tcp(network: &str, local: Option<&TcpAddr>, remote: &TcpAddr) -> io:
 /// A socket that talks to `remote` on `network` (`udp`, `udp4`, `udp6`) only, from `local` if that is
 /// given. The peer is not asked.
 ///
+/// ```
+/// use gopark::net::{dial_udp, UdpConn};
+/// let server = UdpConn::bind("127.0.0.1:0")?;
+/// let conn = dial_udp("udp", None, &server.local_addr()?.into())?;
+/// conn.send(b"ping")?;
+/// assert_eq!(server.recv_from(&mut [0; 8])?, (4, conn.local_addr()?));
+/// # std::io::Result::Ok(())
+/// ```
+///
 /// # Errors
 /// Those of [`dial`](super::dial).
 ///
@@ -33,6 +51,14 @@ pub fn dial_udp(network: &str, local: Option<&UdpAddr>, remote: &UdpAddr) -> io:
 }
 
 /// Connects to `remote` on `network` (`unix`, `unixpacket`), from `local` if that is given.
+///
+/// ```
+/// use gopark::net::{dial_unix, listen_unix, UnixAddr, UnixNet};
+/// let listener = listen_unix("unixpacket", &UnixAddr::new("", UnixNet::Packet))?;
+/// let conn = dial_unix("unixpacket", None, listener.local_addr())?;
+/// assert_eq!(conn.peer_addr(), listener.local_addr());
+/// # std::io::Result::Ok(())
+/// ```
 ///
 /// # Errors
 /// Those of [`dial`](super::dial).
@@ -48,6 +74,17 @@ pub fn dial_unix(
 
 /// A socket of datagrams on `unixgram`. With `remote` it talks to that one only; with `local` alone it
 /// is bound to it and talks to anybody.
+///
+/// ```
+/// use gopark::net::{dial_unixgram, listen_unixgram, UnixAddr, UnixNet};
+/// let log = listen_unixgram(&UnixAddr::new("", UnixNet::Datagram))?;
+/// let conn = dial_unixgram(None, Some(log.local_addr()))?;
+/// conn.send(b"started")?;
+/// assert_eq!(log.recv(&mut [0; 16])?, 7);
+/// let err = dial_unixgram(None, None).unwrap_err();
+/// assert_eq!(err.to_string(), "dial unixgram: missing address");
+/// # std::io::Result::Ok(())
+/// ```
 ///
 /// # Errors
 /// Those of [`dial`](super::dial); `missing address` with neither.

@@ -68,6 +68,17 @@ pub fn file_conn(fd: impl Into<OwnedFd>, name: &str) -> io::Result<Box<dyn Conn>
 /// The listener behind a descriptor, such as one that a service manager passes; as [`file_conn`]. The
 /// file of a Unix listener is not removed at the end, unless told.
 ///
+/// ```
+/// use gopark::net::{file_listener, TcpConn};
+/// let inherited = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// let at = inherited.local_addr()?;
+/// let listener = file_listener(inherited, "socket 3")?;
+/// let client = TcpConn::connect(at)?;
+/// client.write(b"hi")?;
+/// assert_eq!(listener.accept()?.read(&mut [0; 8])?, 2);
+/// # std::io::Result::Ok(())
+/// ```
+///
 /// # Errors
 /// Those of [`file_conn`]; `.. invalid argument` also for a socket that does not listen.
 ///

@@ -18,6 +18,16 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 
 /// The size of a lent buffer.
+///
+/// ```
+/// use gopark::net::{TcpConn, TcpListener, LEASE_SIZE};
+/// # let listener = TcpListener::bind("127.0.0.1:0")?;
+/// # let conn = TcpConn::connect(listener.local_addr()?)?;
+/// # let (peer, _) = listener.accept()?;
+/// peer.write(&vec![0; 2 * LEASE_SIZE])?;
+/// assert!(conn.read_lease()?.len() <= LEASE_SIZE); // the rest is for the next one
+/// # std::io::Result::Ok(())
+/// ```
 pub const LEASE_SIZE: usize = 16 * 1024;
 /// How many idle buffers a thread keeps.
 const KEPT: usize = 32;
@@ -82,6 +92,20 @@ impl AsMut<[u8]> for Buffer {
 /// fn send<T: Send>() {}
 /// send::<gopark::net::Lease>();
 /// ```
+///
+/// It is a slice of bytes:
+///
+/// ```
+/// use gopark::net::{Lease, TcpConn, TcpListener};
+/// # let listener = TcpListener::bind("127.0.0.1:0")?;
+/// # let conn = TcpConn::connect(listener.local_addr()?)?;
+/// # let (peer, _) = listener.accept()?;
+/// peer.write(b"hello")?;
+/// let lease: Lease = conn.read_lease()?;
+/// assert!(lease.starts_with(b"he"));
+/// drop(lease); // the next reader of this worker gets the same buffer
+/// # std::io::Result::Ok(())
+/// ```
 pub struct Lease {
     buffer: Buffer,
     start: usize,
@@ -131,6 +155,17 @@ impl TcpConn {
     /// [`read_lease`](TcpConn::read_lease) of at most `most` bytes, from 1 to [`LEASE_SIZE`]: others
     /// are not lent.
     ///
+    /// ```
+    /// use gopark::net::{TcpConn, TcpListener};
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let conn = TcpConn::connect(listener.local_addr()?)?;
+    /// # let (peer, _) = listener.accept()?;
+    /// peer.write(b"headbody")?;
+    /// assert_eq!(*conn.read_lease_of(4)?, *b"head");
+    /// assert_eq!(*conn.read_lease()?, *b"body");
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// Those of [`TcpConn::read`].
     #[inline]
@@ -166,6 +201,21 @@ impl TcpConn {
 }
 
 /// A buffered reader over leased reads. See [`TcpConn::leased`].
+///
+/// ```
+/// use gopark::net::{TcpConn, TcpListener};
+/// use std::io::{BufRead, Read};
+/// # let listener = TcpListener::bind("127.0.0.1:0")?;
+/// # let conn = TcpConn::connect(listener.local_addr()?)?;
+/// # let (peer, _) = listener.accept()?;
+/// peer.write(b"length 4\nbody")?;
+/// let (mut reader, mut line, mut body) = (conn.leased(), String::new(), [0; 4]);
+/// reader.read_line(&mut line)?;
+/// assert_eq!((&*line, reader.buffer()), ("length 4\n", b"body".as_slice()));
+/// reader.read_exact(&mut body)?;
+/// assert!(reader.buffer().is_empty()); // and no buffer is held
+/// # std::io::Result::Ok(())
+/// ```
 #[derive(Debug)]
 pub struct LeasedReader<'a> {
     conn: &'a TcpConn,

@@ -40,6 +40,13 @@ pub fn listen(network: &str, address: &str) -> io::Result<Box<dyn Listener>> {
 
 /// Listens on `local` on `network` (`tcp`, `tcp4`, `tcp6`).
 ///
+/// ```
+/// use gopark::net::{listen_tcp, TcpAddr};
+/// let listener = listen_tcp("tcp4", &TcpAddr::new([127, 0, 0, 1], 0))?;
+/// assert_ne!(listener.local_addr()?.port(), 0); // the kernel has chosen
+/// # std::io::Result::Ok(())
+/// ```
+///
 /// # Errors
 /// Those of [`listen`].
 ///
@@ -70,6 +77,14 @@ pub fn listen_packet(network: &str, address: &str) -> io::Result<Box<dyn PacketC
 /// A UDP socket on `local` on `network` (`udp`, `udp4`, `udp6`). For the address of a group it is bound
 /// to the wildcard, and several sockets may be; [`UdpConn::join_multicast_v4`] makes it a member.
 ///
+/// ```
+/// use gopark::net::{listen_udp, UdpAddr};
+/// let socket = listen_udp("udp4", &UdpAddr::new([127, 0, 0, 1], 0))?;
+/// let err = listen_udp("udp4", &socket.local_addr()?.into()).unwrap_err();
+/// assert!(err.to_string().ends_with("bind: address already in use"));
+/// # std::io::Result::Ok(())
+/// ```
+///
 /// # Errors
 /// Those of [`listen`].
 ///
@@ -81,6 +96,16 @@ pub fn listen_udp(network: &str, local: &UdpAddr) -> io::Result<UdpConn> {
 /// A UDP socket that receives what is sent to `group` on `network` (`udp`, `udp4`, `udp6`), on the
 /// interface with the number `interface`, or on one that the system chooses. What it sends there itself
 /// does not come back. For simple programs; others [join](UdpConn::join_multicast_v4) themselves.
+///
+/// ```no_run
+/// use gopark::net::{listen_multicast_udp, resolve_udp_addr};
+/// let group = resolve_udp_addr("udp4", "224.0.0.251:5353")?;
+/// let socket = listen_multicast_udp("udp4", None, &group)?;
+/// let mut buf = [0; 1500];
+/// let (n, from) = socket.recv_from(&mut buf)?;
+/// println!("{n} bytes from {from}");
+/// # std::io::Result::Ok(())
+/// ```
 ///
 /// # Errors
 /// Those of [`listen`]; `missing address` if `group` has no IP address.
@@ -104,6 +129,16 @@ pub fn listen_multicast_udp(
 /// Listens on `local` on `network` (`unix`, `unixpacket`). On an empty name the kernel makes up an
 /// abstract one.
 ///
+/// ```
+/// use gopark::net::{listen_unix, UnixAddr, UnixConn, UnixNet};
+/// let path = std::env::temp_dir().join(format!("gopark-doc-{}.sock", std::process::id()));
+/// let listener = listen_unix("unix", &UnixAddr::new(&path, UnixNet::Stream))?;
+/// UnixConn::connect(&path)?;
+/// listener.close()?;
+/// assert!(!path.exists()); // it has removed what it made
+/// # std::io::Result::Ok(())
+/// ```
+///
 /// # Errors
 /// Those of [`listen`].
 ///
@@ -114,6 +149,13 @@ pub fn listen_unix(network: &str, local: &UnixAddr) -> io::Result<UnixListener> 
 
 /// A socket of datagrams on `local` on `unixgram`. On an empty name the kernel makes up an abstract one.
 ///
+/// ```
+/// use gopark::net::{listen_unixgram, UnixAddr, UnixNet};
+/// let socket = listen_unixgram(&UnixAddr::new("", UnixNet::Datagram))?;
+/// assert!(socket.local_addr().is_abstract()); // the kernel made up a name
+/// # std::io::Result::Ok(())
+/// ```
+///
 /// # Errors
 /// Those of [`listen`].
 ///
@@ -123,6 +165,15 @@ pub fn listen_unixgram(local: &UnixAddr) -> io::Result<UnixDatagram> {
 }
 
 /// How to listen. Every setting has a sensible default.
+///
+/// ```
+/// use gopark::net::{KeepAliveConfig, ListenConfig};
+/// let config = ListenConfig::new().reuse_port(true).backlog(64).keep_alive(KeepAliveConfig::OFF);
+/// let one = config.listen("tcp", "127.0.0.1:0")?;
+/// let two = config.listen("tcp", &one.addr().to_string())?; // the same port
+/// assert_eq!(one.addr(), two.addr());
+/// # std::io::Result::Ok(())
+/// ```
 ///
 /// Go: `net.ListenConfig` (`net/dial.go`). `KeepAlive` is in [`KeepAliveConfig`]. Listening waits for
 /// nothing but the lookup of a name, so it takes no context.
@@ -142,6 +193,8 @@ impl ListenConfig {
     }
 
     /// What accepted connections do to find out that a silent peer is gone.
+    ///
+    /// Go: `ListenConfig.KeepAliveConfig` (`net/dial.go`).
     #[must_use]
     pub fn keep_alive(mut self, keep_alive: KeepAliveConfig) -> ListenConfig {
         self.keep_alive = keep_alive;
@@ -221,6 +274,13 @@ impl ListenConfig {
 
     /// Listens on `address` on `network`, as [`listen`].
     ///
+    /// ```
+    /// use gopark::net::ListenConfig;
+    /// let listener = ListenConfig::new().backlog(16).listen("tcp4", "127.0.0.1:0")?;
+    /// assert_eq!(listener.addr().network(), "tcp");
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// Those of [`listen`].
     ///
@@ -241,6 +301,15 @@ impl ListenConfig {
     }
 
     /// A socket of datagrams, as [`listen_packet`].
+    ///
+    /// ```
+    /// use gopark::net::ListenConfig;
+    /// let config = ListenConfig::new().reuse_port(true);
+    /// let one = config.listen_packet("udp", "127.0.0.1:0")?;
+    /// let two = config.listen_packet("udp", &one.local_addr().unwrap().to_string())?;
+    /// assert_eq!(one.local_addr(), two.local_addr());
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     /// Those of [`listen`].
@@ -264,6 +333,15 @@ impl ListenConfig {
 
     /// A UDP socket, as [`listen_udp`].
     ///
+    /// ```
+    /// use gopark::net::{ListenConfig, UdpAddr};
+    /// let config = ListenConfig::new().reuse_port(true);
+    /// let one = config.listen_udp("udp", &UdpAddr::new([127, 0, 0, 1], 0))?;
+    /// let two = config.listen_udp("udp", &one.local_addr()?.into())?;
+    /// assert_eq!(one.local_addr()?, two.local_addr()?);
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// Those of [`listen`].
     pub fn listen_udp(&self, network: &str, local: &UdpAddr) -> io::Result<UdpConn> {
@@ -281,6 +359,14 @@ impl ListenConfig {
 
     /// Listens on a Unix socket, as [`listen_unix`].
     ///
+    /// ```
+    /// use gopark::net::{ListenConfig, UnixAddr, UnixNet};
+    /// let name = UnixAddr::new("", UnixNet::Stream);
+    /// let listener = ListenConfig::new().backlog(16).listen_unix("unix", &name)?;
+    /// assert!(listener.local_addr().is_abstract());
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// Those of [`listen`].
     pub fn listen_unix(&self, network: &str, local: &UnixAddr) -> io::Result<UnixListener> {
@@ -295,6 +381,16 @@ impl ListenConfig {
     }
 
     /// A socket of datagrams, as [`listen_unixgram`].
+    ///
+    /// ```
+    /// use gopark::net::{ListenConfig, UnixAddr, UnixNet};
+    /// let config = ListenConfig::new().control(|network, _, _| {
+    ///     assert_eq!(network, "unixgram");
+    ///     Ok(())
+    /// });
+    /// config.listen_unixgram(&UnixAddr::new("", UnixNet::Datagram))?;
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     /// Those of [`listen`].
@@ -314,6 +410,13 @@ impl ListenConfig {
 
     /// Listens on `local` on `network`, as [`listen_tcp`].
     ///
+    /// ```
+    /// use gopark::net::{ListenConfig, TcpAddr};
+    /// let listener = ListenConfig::new().listen_tcp("tcp", &TcpAddr::new([127, 0, 0, 1], 0))?;
+    /// assert!(listener.local_addr()?.ip().is_loopback());
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// Those of [`listen`].
     pub fn listen_tcp(&self, network: &str, local: &TcpAddr) -> io::Result<TcpListener> {
@@ -331,6 +434,13 @@ impl ListenConfig {
 
     /// Listens on `addr`: a socket address, `"host:port"`, or one of the other forms of
     /// [`ToSocketAddrs`], as [`TcpListener::bind`].
+    ///
+    /// ```
+    /// use gopark::net::ListenConfig;
+    /// let listener = ListenConfig::new().backlog(16).bind(("127.0.0.1", 0))?;
+    /// assert!(listener.try_accept()?.is_none());
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     /// Those of [`TcpListener::bind`].
@@ -406,6 +516,15 @@ impl TcpListener {
     ///
     /// The address can be listened on again at once after the listener is closed, and the queue is as
     /// long as the machine allows.
+    ///
+    /// ```
+    /// use gopark::net::TcpListener;
+    /// let listener = TcpListener::bind("localhost:0")?;
+    /// assert!(listener.local_addr()?.ip().is_loopback());
+    /// let err = TcpListener::bind(listener.local_addr()?).unwrap_err();
+    /// assert_eq!(err.kind(), std::io::ErrorKind::AddrInUse);
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     /// Those of [`listen`]; of several addresses the first one's.

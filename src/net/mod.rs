@@ -79,11 +79,31 @@ use std::io;
 
 /// Whether `err` says that a connection or listener is closed on this side; see
 /// [`NetError::is_closed`].
+///
+/// ```
+/// use gopark::net::{is_closed, UnixConn};
+/// let (a, _b) = UnixConn::pair()?;
+/// a.close()?;
+/// assert!(is_closed(&a.read(&mut [0; 8]).unwrap_err()));
+/// # std::io::Result::Ok(())
+/// ```
+///
+/// Go: `errors.Is(err, net.ErrClosed)`.
 pub fn is_closed(err: &io::Error) -> bool {
     NetError::is_closed(err)
 }
 
 /// Whether `err` says that time ran out; see [`NetError::is_timeout`].
+///
+/// ```
+/// use gopark::net::{is_timeout, UnixConn};
+/// let (a, _b) = UnixConn::pair()?;
+/// a.set_read_deadline(Some(std::time::Instant::now()))?;
+/// assert!(is_timeout(&a.read(&mut [0; 8]).unwrap_err()));
+/// # std::io::Result::Ok(())
+/// ```
+///
+/// Go: `net.Error.Timeout` (`net/net.go`).
 pub fn is_timeout(err: &io::Error) -> bool {
     NetError::is_timeout(err)
 }

@@ -10,6 +10,14 @@ use super::{
 use std::fmt;
 
 /// Which version of IP a network's name asks for.
+///
+/// ```
+/// use gopark::net::{lookup_host, IpVersion, Network};
+/// assert_eq!(Network::parse("udp6").unwrap().ip_version(), IpVersion::V6);
+/// assert_eq!(IpVersion::default(), IpVersion::Any);
+/// let found = lookup_host("127.0.0.1", IpVersion::V4).unwrap();
+/// assert_eq!(found[0].to_string(), "127.0.0.1");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum IpVersion {
     /// Either: `tcp`, `udp`, `ip`.
@@ -99,6 +107,13 @@ impl Network {
     }
 
     /// The name, without an IP network's protocol.
+    ///
+    /// ```
+    /// use gopark::net::{IpVersion, Network};
+    /// assert_eq!(Network::Udp(IpVersion::V6).as_str(), "udp6");
+    /// let ip4 = Network::parse("ip4:icmp").unwrap();
+    /// assert_eq!((ip4.as_str(), ip4.ip_version()), ("ip4", IpVersion::V4));
+    /// ```
     pub fn as_str(self) -> &'static str {
         use IpVersion::{Any, V4, V6};
         match self {

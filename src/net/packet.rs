@@ -11,6 +11,22 @@ use std::{any::Any, fmt, io, sync::Arc, time::Instant};
 /// `Box<dyn PacketConn>` is what [`listen_packet`](super::listen_packet) returns. To get at what only
 /// one network has, upcast it to [`Any`], as with [`Conn`](super::Conn).
 ///
+/// ```
+/// use gopark::net::{listen_packet, NetError, PacketConn};
+/// use std::time::Instant;
+/// let socket: Box<dyn PacketConn> = listen_packet("udp", "127.0.0.1:0")?;
+/// let me = socket.local_addr().unwrap();
+/// socket.send_to(b"note to self", &me)?;
+/// let mut buf = [0; 4];
+/// assert_eq!(socket.recv_from(&mut buf)?, (4, Some(me))); // what does not fit is lost
+/// socket.set_read_deadline(Some(Instant::now()))?;
+/// assert!(socket.recv_from(&mut buf).unwrap_err().is_timeout());
+/// socket.set_write_deadline(None)?;
+/// socket.set_deadline(None)?;
+/// socket.close()?;
+/// # std::io::Result::Ok(())
+/// ```
+///
 /// Go: `net.PacketConn` (`net/net.go`).
 pub trait PacketConn: Any + Send + Sync + fmt::Debug {
     /// Waits for a datagram; returns how many of its bytes are in `buf` and who sent it, if the sender

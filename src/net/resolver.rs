@@ -96,6 +96,18 @@ impl Resolver {
     }
 
     /// The moment at which callers give up. With a time-out, the earlier of the two holds.
+    ///
+    /// ```
+    /// use gopark::net::{CancelToken, IpVersion, Resolver};
+    /// use std::time::Instant;
+    /// let token = CancelToken::new();
+    /// let resolver = Resolver::system().cancel_token(&token).deadline(Instant::now());
+    /// let err = resolver.lookup_host("example.com", IpVersion::Any).unwrap_err();
+    /// assert_eq!(err.to_string(), "lookup example.com: i/o timeout");
+    /// token.cancel();
+    /// let err = resolver.lookup_host("example.com", IpVersion::Any).unwrap_err();
+    /// assert_eq!(err.to_string(), "lookup example.com: operation was canceled");
+    /// ```
     #[must_use]
     pub fn deadline(mut self, deadline: Instant) -> Resolver {
         self.deadline = Some(deadline);
@@ -228,6 +240,13 @@ pub fn lookup_host(name: &str, version: IpVersion) -> Result<Vec<ZonedIp>, DnsEr
 
 /// The addresses of `host` on `network` (`ip`, `ip4`, `ip6`), as [`Resolver::lookup_ip`] of the
 /// system's resolver.
+///
+/// ```
+/// use gopark::net::lookup_ip;
+/// assert_eq!(lookup_ip("ip", "127.0.0.1").unwrap(), [std::net::IpAddr::from([127, 0, 0, 1])]);
+/// let err = lookup_ip("ip6", "127.0.0.1").unwrap_err();
+/// assert_eq!(err.to_string(), "address 127.0.0.1: no suitable address found");
+/// ```
 ///
 /// # Errors
 /// Those of [`Resolver::lookup_ip`].

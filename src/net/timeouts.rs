@@ -87,6 +87,8 @@ macro_rules! deadline_methods {
             ///
             /// # Errors
             #[doc = concat!("Those of [`set_deadline`](", stringify!($conn), "::set_deadline).")]
+            ///
+            #[doc = concat!("Go: `", $go, ".SetReadDeadline` (`net/net.go`).")]
             #[inline]
             pub fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
                 self.deadlines(&[Mode::Read], deadline)
@@ -96,6 +98,8 @@ macro_rules! deadline_methods {
             ///
             /// # Errors
             #[doc = concat!("Those of [`set_deadline`](", stringify!($conn), "::set_deadline).")]
+            ///
+            #[doc = concat!("Go: `", $go, ".SetWriteDeadline` (`net/net.go`).")]
             #[inline]
             pub fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
                 self.deadlines(&[Mode::Write], deadline)

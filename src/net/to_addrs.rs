@@ -26,6 +26,13 @@ pub trait ToSocketAddrs {
 
     /// The same for UDP, where a service may have another port.
     ///
+    /// ```
+    /// use gopark::net::ToSocketAddrs;
+    /// let many = ["127.0.0.1:1", "127.0.0.1:2"].map(|text| text.parse::<std::net::SocketAddr>().unwrap());
+    /// assert_eq!(many.to_udp_addrs().unwrap().len(), 2);
+    /// assert_eq!(many.to_udp_addr().unwrap().port, 1);
+    /// ```
+    ///
     /// # Errors
     /// Those of [`to_tcp_addrs`](ToSocketAddrs::to_tcp_addrs).
     fn to_udp_addrs(&self) -> Result<Vec<UdpAddr>, Cause> {

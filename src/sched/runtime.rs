@@ -223,6 +223,8 @@ impl Builder {
 
     /// How many workers run tasks. By default what `GOPARK_WORKERS` says, or else as many as
     /// cores that this process may use. More than there are cores is allowed.
+    ///
+    /// Go: `GOMAXPROCS`.
     pub fn workers(mut self, n: usize) -> Builder {
         self.workers = Some(n);
         self
@@ -238,6 +240,17 @@ impl Builder {
 
     /// How many threads [`crate::blocking`] may use at once; 512 by default. They are started when
     /// needed and end when idle.
+    ///
+    /// ```
+    /// let runtime = gopark::Runtime::builder().blocking_threads(2).build()?;
+    /// // The third waits until one of the two threads is free.
+    /// runtime.run(|| gopark::scope(|s| {
+    ///     for _ in 0..3 {
+    ///         s.spawn(|| gopark::blocking(|| ()));
+    ///     }
+    /// }));
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn blocking_threads(mut self, n: usize) -> Builder {
         self.blocking_threads = n;
         self
@@ -251,6 +264,19 @@ impl Builder {
 
     /// A task that holds its worker longer than this is reported and counted; 10 ms by default.
     /// Zero turns the watchdog off.
+    ///
+    /// ```
+    /// use std::{sync::mpsc, time::Duration};
+    /// let (tell, told) = mpsc::channel();
+    /// let runtime = gopark::Runtime::builder()
+    ///     .hog_threshold(Duration::from_millis(5))
+    ///     .on_hog(move |hog| { let _ = tell.send(*hog); })
+    ///     .build()?;
+    /// let hog = runtime.run(move || told.recv()).unwrap(); // holds its worker until reported
+    /// println!("{hog}");
+    /// assert_eq!(runtime.metrics().total.hogs, 1);
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn hog_threshold(mut self, threshold: Duration) -> Builder {
         self.hog_threshold = threshold;
         self
@@ -313,6 +339,13 @@ impl Builder {
     }
 
     /// Starts the workers.
+    ///
+    /// ```
+    /// let runtime = gopark::Builder::new().workers(1).stack_size(1 << 17).build()?;
+    /// assert_eq!(runtime.run(|| 1 + 1), 2);
+    /// assert!(gopark::Runtime::builder().workers(0).build().is_err());
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     /// A setting out of range; no more threads or descriptors.
@@ -496,6 +529,13 @@ impl Runtime {
     }
 
     /// What it has done and is doing.
+    ///
+    /// ```
+    /// let runtime = gopark::Runtime::builder().workers(2).build()?;
+    /// runtime.run(|| ());
+    /// assert_eq!((runtime.metrics().workers.len(), runtime.metrics().total.finished), (2, 1));
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn metrics(&self) -> Metrics {
         self.shared.metrics()
     }
@@ -529,6 +569,16 @@ impl Drop for Runtime {
 
 impl Handle {
     /// The runtime of the calling task, or of the blocking closure that runs.
+    ///
+    /// ```
+    /// use gopark::Handle;
+    /// assert!(Handle::current().is_none()); // a plain thread
+    /// gopark::run(|| {
+    ///     let handle = Handle::current().unwrap();
+    ///     // Also for a thread that the task starts:
+    ///     std::thread::spawn(move || handle.spawn(|| 1).join().unwrap()).join().unwrap();
+    /// });
+    /// ```
     pub fn current() -> Option<Handle> {
         match worker::current() {
             Some(worker) => Some(Handle {
@@ -554,6 +604,11 @@ impl Handle {
     }
 
     /// What the runtime has done and is doing.
+    ///
+    /// ```
+    /// let alive = gopark::run(|| gopark::Handle::current().unwrap().metrics().total.alive);
+    /// assert_eq!(alive, 1); // the one that asks
+    /// ```
     pub fn metrics(&self) -> Metrics {
         self.shared.metrics()
     }

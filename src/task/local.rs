@@ -9,12 +9,12 @@ use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
 
-/// The values of one task, by the address of their key. Few, so a list.
+/// Values by the address of their key. Few, so a list.
+type Values = Vec<(usize, Rc<dyn Any>)>;
+
+/// The values of one task, behind a box, because most tasks have none and a header is small.
 #[derive(Default)]
 pub(crate) struct Locals(Option<Box<Values>>);
-
-/// Behind a box, because most tasks have none and a header is small.
-type Values = Vec<(usize, Rc<dyn Any>)>;
 
 impl fmt::Debug for Locals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

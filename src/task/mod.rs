@@ -181,6 +181,17 @@ impl Builder {
 
     /// Spawns a task that stays on the calling worker. See [`spawn_local`].
     ///
+    /// ```
+    /// gopark::run(|| {
+    ///     let shared = std::rc::Rc::new(1); // not `Send`
+    ///     let named = gopark::task::Builder::new().name("stays");
+    ///     let task = named.spawn_local(move || *shared + 1)?;
+    ///     assert_eq!(task.join().unwrap(), 2);
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// If there is no memory for the stack, or it is too large.
     ///
@@ -267,6 +278,8 @@ fn no_runtime() -> ! {
 ///
 /// # Panics
 /// If the caller is in no runtime, or there is no memory for a stack.
+///
+/// Go: the `go` statement.
 #[track_caller]
 pub fn spawn<F, T>(f: F) -> JoinHandle<T>
 where
@@ -307,6 +320,8 @@ where
 /// ```
 /// gopark::run(|| gopark::yield_now());
 /// ```
+///
+/// Go: `runtime.Gosched`.
 #[inline]
 pub fn yield_now() {
     match worker::current() {
@@ -328,6 +343,8 @@ pub fn yield_now() {
 ///     assert!(start.elapsed() >= Duration::from_micros(300));
 /// });
 /// ```
+///
+/// Go: `time.Sleep`.
 pub fn sleep(duration: Duration) {
     let when = netpoll::clock::now().saturating_add(netpoll::clock::nanos(duration));
     sleep_to(when);

@@ -163,6 +163,18 @@ impl<'scope> Scope<'scope, '_> {
     /// A task that unwinds from a panic cannot wait for others. What it spawns (in a `Drop`, that
     /// is) runs in place, before this returns.
     ///
+    /// ```
+    /// gopark::run(|| {
+    ///     let mut numbers = [1, 2, 3];
+    ///     gopark::scope(|s| {
+    ///         for n in &mut numbers {
+    ///             s.spawn(move || *n *= 10);
+    ///         }
+    ///     });
+    ///     assert_eq!(numbers, [10, 20, 30]);
+    /// });
+    /// ```
+    ///
     /// # Panics
     /// If there is no memory for a stack, or no runtime, or it has ended.
     #[track_caller]
@@ -224,6 +236,20 @@ impl Drop for Entered {
 
 impl<T> ScopedJoinHandle<'_, T> {
     /// Waits until the task has ended and returns its result, or the payload of its panic.
+    ///
+    /// ```
+    /// gopark::run(|| {
+    ///     let text = String::from("borrowed");
+    ///     gopark::scope(|s| {
+    ///         let task = s.spawn(|| text.len());
+    ///         while !task.is_finished() {
+    ///             gopark::yield_now();
+    ///         }
+    ///         assert_eq!(task.join().unwrap(), 8);
+    ///         assert!(s.spawn(|| panic!("on purpose")).join().is_err()); // and nobody else is hurt
+    ///     });
+    /// });
+    /// ```
     ///
     /// # Errors
     /// As [`JoinHandle::join`].

@@ -35,6 +35,17 @@ thread_local! {
 ///     }
 /// });
 /// ```
+///
+/// Who it is:
+///
+/// ```
+/// gopark::run(|| {
+///     let named = gopark::task::Builder::new().name("accountant");
+///     let task = named.spawn(gopark::task::current).unwrap().join().unwrap();
+///     assert_eq!(task.name(), Some("accountant"));
+///     assert_ne!(task.id(), gopark::task::current().id());
+/// });
+/// ```
 #[derive(Clone)]
 pub struct Task(Arc<Unparker>);
 

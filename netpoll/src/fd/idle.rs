@@ -21,6 +21,22 @@ use std::ptr::NonNull;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// What [`Fd::watch_readable`] found.
+///
+/// What is there already needs no waiter:
+///
+/// ```
+/// use netpoll::{Fd, Kind, Waiter, Watched};
+/// use std::ptr::NonNull;
+/// unsafe fn nobody(_: NonNull<Waiter>) {}
+/// let (a, b) = std::os::unix::net::UnixStream::pair()?;
+/// let (a, b) = (Fd::new(a.into(), Kind::STREAM)?, Fd::new(b.into(), Kind::STREAM)?);
+/// a.write(b"x").unwrap();
+/// let waiter = Waiter::new(nobody);
+/// // SAFETY: there is a byte, so the waiter is put nowhere.
+/// let found = unsafe { b.watch_readable(NonNull::from(&waiter), false) };
+/// assert_eq!(found, Ok(Watched::Ready));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Watched {
     /// A read would not block.
@@ -35,6 +51,24 @@ impl Fd {
     ///
     /// The calling execution is the one whose poller brings the event, so it must be one that goes on
     /// polling: a task's worker. It parks itself only to wait for other readers.
+    ///
+    /// ```
+    /// use netpoll::{Error, Fd, Kind, Waiter, Watched};
+    /// use std::{ptr::NonNull, sync::atomic::{AtomicBool, Ordering::SeqCst}};
+    /// static WOKEN: AtomicBool = AtomicBool::new(false);
+    /// unsafe fn ready(_: NonNull<Waiter>) { WOKEN.store(true, SeqCst) }
+    /// let (a, _b) = std::os::unix::net::UnixStream::pair()?;
+    /// let a = Fd::new(a.into(), Kind::STREAM)?;
+    /// let waiter = Waiter::new(ready);
+    /// let at = NonNull::from(&waiter);
+    /// // SAFETY: waiter and descriptor live until the end of this example.
+    /// assert_eq!(unsafe { a.watch_readable(at, false) }, Ok(Watched::Parked));
+    /// a.set_deadline(&[netpoll::Mode::Read], Some(std::time::Instant::now()))?;
+    /// assert!(WOKEN.load(SeqCst)); // there is something to know: ask again
+    /// // SAFETY: it was parked, and has been made ready since.
+    /// assert_eq!(unsafe { a.watch_readable(at, true) }, Err(Error::Timeout));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Closing`], [`Error::Timeout`], [`Error::Refused`], or what the kernel says.

@@ -48,6 +48,16 @@ const MAX_RW_COUNT: usize = 0x7fff_f000;
 const MAX_IOV: usize = 1024;
 
 /// What kind of descriptor it is, as far as operations differ.
+///
+/// ```
+/// use netpoll::{Fd, Kind};
+/// let (reader, _writer) = std::io::pipe()?;
+/// let pipe = Fd::new(reader.into(), Kind::FILE)?;
+/// assert!(pipe.kind().pollable && !pipe.kind().socket);
+/// assert!(Kind::TCP.skip_short_read && !Kind::STREAM.skip_short_read);
+/// assert!(!Kind::DATAGRAM.stream);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kind {
     /// A stream: chunks of at most 1 GiB.
@@ -139,6 +149,8 @@ impl Fd {
     ///
     /// # Errors
     /// What `fcntl` says.
+    ///
+    /// Go: `internal/poll.FD.Init`, which registers at once.
     pub fn new(fd: OwnedFd, kind: Kind) -> std::io::Result<Fd> {
         if kind.pollable {
             set_nonblocking(fd.as_raw_fd(), true)?;
@@ -147,6 +159,15 @@ impl Fd {
     }
 
     /// Takes over a descriptor that is already in non-blocking mode.
+    ///
+    /// ```
+    /// use netpoll::{Fd, Kind};
+    /// let socket = std::net::UdpSocket::bind("127.0.0.1:0")?;
+    /// socket.set_nonblocking(true)?;
+    /// let fd = Fd::from_nonblocking(socket.into(), Kind::DATAGRAM);
+    /// assert_eq!(fd.kind(), Kind::DATAGRAM);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn from_nonblocking(fd: OwnedFd, kind: Kind) -> Fd {
         Fd {
             mutex: FdMutex::new(),
@@ -226,8 +247,25 @@ impl Fd {
     /// Runs `f` on the descriptor with a reference held, so that it stays open; it takes no lock
     /// and never waits behind one.
     ///
+    /// ```
+    /// use netpoll::{Error, Fd, Kind};
+    /// let socket = std::net::UdpSocket::bind("127.0.0.1:0")?;
+    /// let fd = Fd::new(socket.into(), Kind::DATAGRAM)?;
+    /// let is_close_on_exec = fd.with(|fd| {
+    ///     use std::os::fd::AsRawFd;
+    ///     // SAFETY: no memory is passed.
+    ///     unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFD) & libc::FD_CLOEXEC != 0 }
+    /// });
+    /// assert_eq!(is_close_on_exec, Ok(true));
+    /// fd.close()?;
+    /// assert_eq!(fd.with(|_| ()), Err(Error::Closing));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Closing`].
+    ///
+    /// Go: `internal/poll.FD.RawControl`.
     pub fn with<R>(&self, f: impl FnOnce(BorrowedFd<'_>) -> R) -> Result<R, Error> {
         if !self.mutex.incref() {
             return Err(Error::Closing);
@@ -248,8 +286,23 @@ impl Fd {
     /// A duplicate with close-on-exec set. It shares the open file, so it keeps a connection open
     /// after this one is closed.
     ///
+    /// ```
+    /// use netpoll::{Fd, Kind};
+    /// use std::{io::Write, os::{fd::AsRawFd, unix::net::UnixStream}};
+    /// let (a, b) = UnixStream::pair()?;
+    /// let (a, b) = (Fd::new(a.into(), Kind::STREAM)?, Fd::new(b.into(), Kind::STREAM)?);
+    /// let mut second = UnixStream::from(a.dup()?);
+    /// assert_ne!(second.as_raw_fd(), a.raw());
+    /// a.close()?;
+    /// second.write_all(b"still open")?;
+    /// assert_eq!(b.read(&mut [0; 16]), Ok(10));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Closing`], or what `fcntl` says.
+    ///
+    /// Go: `internal/poll.FD.Dup`.
     pub fn dup(&self) -> Result<OwnedFd, Error> {
         self.exposed.store(true, Ordering::Relaxed);
         self.with(|fd| fd.try_clone_to_owned())?
@@ -268,6 +321,21 @@ impl Fd {
 
     /// Sets the deadline of the given directions; `None` clears it. An operation that is blocked
     /// notices at once. An expired deadline stays until another is set.
+    ///
+    /// ```
+    /// use netpoll::{Error, Fd, Kind, Mode};
+    /// use std::time::{Duration, Instant};
+    /// let (a, _b) = std::os::unix::net::UnixStream::pair()?;
+    /// let a = Fd::new(a.into(), Kind::STREAM)?;
+    /// std::thread::scope(|s| {
+    ///     let reader = s.spawn(|| a.read(&mut [0]));
+    ///     // It reaches a read that waits already.
+    ///     a.set_deadline(&[Mode::Read], Some(Instant::now() + Duration::from_millis(2)))?;
+    ///     assert_eq!(reader.join().unwrap(), Err(Error::Timeout));
+    ///     a.set_deadline(&[Mode::Read, Mode::Write], None)
+    /// })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Closing`]; [`Error::NoDeadline`] if the descriptor cannot be waited for.
@@ -300,6 +368,20 @@ impl Fd {
     /// Closes: everything that waits on it fails with [`Error::Closing`], and so does whatever
     /// comes later. Returns when the last operation has left and the descriptor is closed; except
     /// for a descriptor that cannot be waited for, which the last operation closes when it is over.
+    ///
+    /// ```
+    /// use netpoll::{Error, Fd, Kind};
+    /// let (a, _b) = std::os::unix::net::UnixStream::pair()?;
+    /// let a = Fd::new(a.into(), Kind::STREAM)?;
+    /// std::thread::scope(|s| {
+    ///     let reader = s.spawn(|| a.read(&mut [0]));
+    ///     assert_eq!(a.close(), Ok(())); // returns when the reader has left
+    ///     assert_eq!(reader.join().unwrap(), Err(Error::Closing));
+    /// });
+    /// assert!(a.is_closing());
+    /// assert_eq!(a.close(), Err(Error::Closing));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Closing`] if it was closed before; what `close` says.

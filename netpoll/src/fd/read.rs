@@ -14,6 +14,18 @@ impl Fd {
     /// Reads what is there, waiting until something is; `Ok(0)` is the end of the stream, or an
     /// empty buffer (which neither waits nor looks at the deadline).
     ///
+    /// ```
+    /// use netpoll::{Fd, Kind};
+    /// let (a, b) = std::os::unix::net::UnixStream::pair()?;
+    /// let (a, b) = (Fd::new(a.into(), Kind::STREAM)?, Fd::new(b.into(), Kind::STREAM)?);
+    /// a.write(b"hello").unwrap();
+    /// a.close()?;
+    /// let mut buf = [0; 64];
+    /// assert_eq!(b.read(&mut buf), Ok(5));
+    /// assert_eq!(b.read(&mut buf), Ok(0)); // the end
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Closing`], [`Error::Timeout`], or what `read` says.
     ///
@@ -38,6 +50,16 @@ impl Fd {
     /// [`Fd::read`] of up to `want` bytes into a buffer that is asked for when there is something to
     /// try and dropped before any wait, so that the caller waits holding none. `lend` must give
     /// buffers of at least `want` bytes. Returns the buffer and how much of it is filled.
+    ///
+    /// ```
+    /// use netpoll::{Fd, Kind};
+    /// let (a, b) = std::os::unix::net::UnixStream::pair()?;
+    /// let (a, b) = (Fd::new(a.into(), Kind::STREAM)?, Fd::new(b.into(), Kind::STREAM)?);
+    /// a.write(b"hello").unwrap();
+    /// let (buf, n) = b.read_lent(4096, || vec![0; 4096])?; // from a pool, in earnest
+    /// assert_eq!(&buf[..n], b"hello");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Those of [`Fd::read`].
@@ -69,6 +91,18 @@ impl Fd {
     }
 
     /// [`Fd::read`] into several buffers, filled in order.
+    ///
+    /// ```
+    /// use netpoll::{Fd, Kind};
+    /// use std::io::IoSliceMut;
+    /// let (a, b) = std::os::unix::net::UnixStream::pair()?;
+    /// let (a, b) = (Fd::new(a.into(), Kind::STREAM)?, Fd::new(b.into(), Kind::STREAM)?);
+    /// a.write(b"headbody").unwrap();
+    /// let (mut head, mut body) = ([0; 4], [0; 64]);
+    /// let n = b.readv(&mut [IoSliceMut::new(&mut head), IoSliceMut::new(&mut body)])?;
+    /// assert_eq!((&head, &body[..n - 4]), (b"head", b"body".as_slice()));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Those of [`Fd::read`].
@@ -138,6 +172,18 @@ impl Fd {
     /// Waits until a read would not block: data, end of stream or an error is there. Holds no
     /// buffer meanwhile.
     ///
+    /// ```
+    /// use netpoll::{Fd, Kind};
+    /// let (a, b) = std::os::unix::net::UnixStream::pair()?;
+    /// let (a, b) = (Fd::new(a.into(), Kind::STREAM)?, Fd::new(b.into(), Kind::STREAM)?);
+    /// std::thread::scope(|s| {
+    ///     s.spawn(|| a.write(b"x"));
+    ///     assert_eq!(b.wait_readable(), Ok(()));
+    ///     assert_eq!(b.read(&mut [0; 8]), Ok(1)); // a buffer only now
+    /// });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Closing`] or [`Error::Timeout`].
     pub fn wait_readable(&self) -> Result<(), Error> {
@@ -183,6 +229,26 @@ impl Fd {
     /// `splice`, a user's own). `name` is the system call that errors name. `call` returns the
     /// error number that it met.
     ///
+    /// ```
+    /// use netpoll::{Fd, Kind};
+    /// use std::os::fd::AsRawFd;
+    /// // SAFETY: no memory is passed.
+    /// let event = unsafe { libc::eventfd(7, libc::EFD_CLOEXEC) };
+    /// # // SAFETY: just made.
+    /// # let event: std::os::fd::OwnedFd = unsafe { std::os::fd::FromRawFd::from_raw_fd(event) };
+    /// let event = Fd::new(event, Kind::FILE)?;
+    /// let value = event.read_with("eventfd_read", |fd| {
+    ///     let mut value = 0;
+    ///     // SAFETY: `value` is valid for writing.
+    ///     match unsafe { libc::eventfd_read(fd.as_raw_fd(), &mut value) } {
+    ///         0 => Ok(value),
+    ///         _ => Err(std::io::Error::last_os_error().raw_os_error().unwrap()),
+    ///     }
+    /// });
+    /// assert_eq!(value, Ok(7));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Closing`], [`Error::Timeout`], or what `call` says.
     ///
@@ -203,6 +269,16 @@ impl Fd {
     }
 
     /// Looks at what a read would return, without taking it; waits until something is there.
+    ///
+    /// ```
+    /// use netpoll::{Fd, Kind};
+    /// let (a, b) = std::os::unix::net::UnixStream::pair()?;
+    /// let (a, b) = (Fd::new(a.into(), Kind::STREAM)?, Fd::new(b.into(), Kind::STREAM)?);
+    /// a.write(b"hello").unwrap();
+    /// assert_eq!(b.peek(&mut [0; 3]), Ok(3));
+    /// assert_eq!(b.read(&mut [0; 64]), Ok(5)); // all of it is still there
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Those of [`Fd::read`].

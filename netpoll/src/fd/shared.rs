@@ -14,8 +14,27 @@ impl Fd {
     /// `call` returns the error number that it met, and must be whole by itself: nothing keeps two
     /// of them apart.
     ///
+    /// ```
+    /// use netpoll::{Fd, Kind};
+    /// use std::{net::UdpSocket, os::fd::AsRawFd};
+    /// let socket = UdpSocket::bind("127.0.0.1:0")?;
+    /// let addr = socket.local_addr()?;
+    /// let fd = Fd::new(socket.into(), Kind::DATAGRAM)?;
+    /// UdpSocket::bind("127.0.0.1:0")?.send_to(b"hello", addr)?;
+    /// let mut buf = [0u8; 64];
+    /// let n = fd.receive_with("recv", |fd| {
+    ///     // SAFETY: `buf` is valid for its length.
+    ///     let n = unsafe { libc::recv(fd.as_raw_fd(), buf.as_mut_ptr().cast(), buf.len(), 0) };
+    ///     usize::try_from(n).map_err(|_| std::io::Error::last_os_error().raw_os_error().unwrap())
+    /// })?;
+    /// assert_eq!(&buf[..n], b"hello");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Closing`], [`Error::Timeout`], or what `call` says.
+    ///
+    /// Go: `internal/poll.FD.ReadFrom` and `ReadMsg`, which take turns.
     #[inline]
     pub fn receive_with<T>(
         &self,
@@ -27,8 +46,25 @@ impl Fd {
 
     /// [`Fd::receive_with`] in the other direction (`sendto`, `sendmsg`).
     ///
+    /// ```
+    /// use netpoll::{Fd, Kind};
+    /// use std::{net::UdpSocket, os::fd::AsRawFd};
+    /// let (a, b) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
+    /// a.connect(b.local_addr()?)?;
+    /// let a = Fd::new(a.into(), Kind::DATAGRAM)?;
+    /// let n = a.transmit_with("send", |fd| {
+    ///     // SAFETY: the buffer is valid for its length.
+    ///     let n = unsafe { libc::send(fd.as_raw_fd(), b"hello".as_ptr().cast(), 5, 0) };
+    ///     usize::try_from(n).map_err(|_| std::io::Error::last_os_error().raw_os_error().unwrap())
+    /// })?;
+    /// assert_eq!((n, b.recv(&mut [0; 64])?), (5, 5));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Those of [`Fd::receive_with`].
+    ///
+    /// Go: `internal/poll.FD.WriteTo` and `WriteMsg`, which take turns.
     #[inline]
     pub fn transmit_with<T>(
         &self,

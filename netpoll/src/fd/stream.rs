@@ -14,6 +14,19 @@ impl Fd {
     ///
     /// A connection that was reset before it could be accepted (`ECONNABORTED`) is passed over.
     ///
+    /// ```
+    /// use netpoll::{Fd, Kind};
+    /// use std::net::{TcpListener, TcpStream};
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let client = TcpStream::connect(listener.local_addr()?)?;
+    /// let listener = Fd::new(listener.into(), Kind::STREAM)?;
+    /// let (conn, peer) = listener.accept()?;
+    /// assert_eq!(peer.to_ip(), Some(client.local_addr()?));
+    /// let conn = Fd::from_nonblocking(conn, Kind::TCP);
+    /// # assert_eq!(conn.write(b"x"), Ok(()));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Closing`], [`Error::Timeout`] or what `accept4` says (too many open files leaves
     /// the connection in the queue).
@@ -42,6 +55,19 @@ impl Fd {
 
     /// Accepts one connection if one is waiting in the queue.
     ///
+    /// ```
+    /// use netpoll::{Fd, Kind};
+    /// use std::net::{TcpListener, TcpStream};
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let addr = listener.local_addr()?;
+    /// let listener = Fd::new(listener.into(), Kind::STREAM)?;
+    /// assert!(listener.try_accept()?.is_none()); // does not wait
+    /// let _client = TcpStream::connect(addr)?;
+    /// listener.wait_readable()?;
+    /// assert!(listener.try_accept()?.is_some());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Those of [`Fd::accept`].
     pub fn try_accept(&self) -> Result<Option<(OwnedFd, SockAddr)>, Error> {
@@ -64,6 +90,19 @@ impl Fd {
 
     /// Connects, waiting until the peer has answered or the write deadline has passed. The
     /// descriptor must not be shared yet: connecting takes no lock.
+    ///
+    /// ```
+    /// use netpoll::{Fd, Kind, SockAddr};
+    /// use std::os::fd::{FromRawFd, OwnedFd};
+    /// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// let flags = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
+    /// // SAFETY: the descriptor is made here.
+    /// let socket = unsafe { OwnedFd::from_raw_fd(libc::socket(libc::AF_INET, flags, 0)) };
+    /// let conn = Fd::new(socket, Kind::TCP)?;
+    /// conn.connect(&SockAddr::from(listener.local_addr()?))?;
+    /// assert_eq!(conn.socket_error(), Ok(0));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Closing`], [`Error::Timeout`] or what `connect` says; a refusal that the kernel
@@ -106,6 +145,18 @@ impl Fd {
 
     /// Takes the pending error of the socket; 0 is none.
     ///
+    /// ```
+    /// use netpoll::{Fd, Kind};
+    /// let a = std::net::UdpSocket::bind("127.0.0.1:0")?;
+    /// a.connect("127.0.0.1:1")?;
+    /// let a = Fd::new(a.into(), Kind::DATAGRAM)?;
+    /// a.write(b"to nobody").unwrap();
+    /// a.wait_readable()?; // the kernel has heard that nobody listens there
+    /// assert_eq!(a.socket_error(), Ok(libc::ECONNREFUSED));
+    /// assert_eq!(a.socket_error(), Ok(0)); // it was taken
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// What `getsockopt` says.
     pub fn socket_error(&self) -> Result<i32, Error> {
@@ -131,8 +182,21 @@ impl Fd {
 
     /// Shuts down reading, writing or both. Takes no lock, so it reaches a blocked operation.
     ///
+    /// ```
+    /// use netpoll::{Fd, Kind};
+    /// let (a, b) = std::os::unix::net::UnixStream::pair()?;
+    /// let (a, b) = (Fd::new(a.into(), Kind::STREAM)?, Fd::new(b.into(), Kind::STREAM)?);
+    /// a.shutdown(std::net::Shutdown::Write)?;
+    /// assert_eq!(b.read(&mut [0; 8]), Ok(0)); // the end, in this direction
+    /// b.write(b"answer").unwrap();
+    /// assert_eq!(a.read(&mut [0; 8]), Ok(6));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Closing`] or what `shutdown` says.
+    ///
+    /// Go: `internal/poll.FD.Shutdown`.
     pub fn shutdown(&self, how: Shutdown) -> Result<(), Error> {
         let how = match how {
             Shutdown::Read => libc::SHUT_RD,

@@ -14,6 +14,17 @@ impl Fd {
     /// the bytes of one call are contiguous on the stream. An empty buffer makes one system call,
     /// which reports a broken pipe.
     ///
+    /// ```
+    /// use netpoll::{Fd, Kind};
+    /// let (a, b) = std::os::unix::net::UnixStream::pair()?;
+    /// let (a, b) = (Fd::new(a.into(), Kind::STREAM)?, Fd::new(b.into(), Kind::STREAM)?);
+    /// assert_eq!(a.write(b"all of it"), Ok(()));
+    /// b.close()?;
+    /// let failed = a.write(b"too late").unwrap_err();
+    /// assert_eq!((failed.written, failed.error.errno()), (0, Some(libc::EPIPE)));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Closing`], [`Error::Timeout`] or what `write` says, with the bytes that went out.
     ///
@@ -76,6 +87,19 @@ impl Fd {
     /// Writes all of several buffers as one stretch of the stream, in as few system calls as the
     /// kernel allows. What is left in `bufs` afterwards is what did not go out.
     ///
+    /// ```
+    /// use netpoll::{Fd, Kind};
+    /// use std::io::IoSlice;
+    /// let (a, b) = std::os::unix::net::UnixStream::pair()?;
+    /// let (a, b) = (Fd::new(a.into(), Kind::STREAM)?, Fd::new(b.into(), Kind::STREAM)?);
+    /// let mut bufs = [IoSlice::new(b"head"), IoSlice::new(b"body")];
+    /// let mut bufs = &mut bufs[..];
+    /// assert_eq!(a.writev(&mut bufs), Ok(8));
+    /// assert!(bufs.is_empty()); // nothing is left to write
+    /// assert_eq!(b.read(&mut [0; 64]), Ok(8));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Those of [`Fd::write`], the call being `writev`.
     ///
@@ -130,8 +154,20 @@ impl Fd {
     /// Waits until a write would not block: there is room, or an error is there. The peer's half
     /// close does not count.
     ///
+    /// ```
+    /// use netpoll::{Error, Fd, Kind, Mode};
+    /// let (a, _b) = std::os::unix::net::UnixStream::pair()?;
+    /// let a = Fd::new(a.into(), Kind::STREAM)?;
+    /// assert_eq!(a.wait_writable(), Ok(())); // there is room
+    /// a.set_deadline(&[Mode::Write], Some(std::time::Instant::now()))?;
+    /// assert_eq!(a.wait_writable(), Err(Error::Timeout));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Closing`] or [`Error::Timeout`].
+    ///
+    /// Go: `internal/poll.FD.WaitWrite`, which does not look whether it must wait.
     pub fn wait_writable(&self) -> Result<(), Error> {
         let _held = self.lock(Side::Write)?;
         self.desc.prepare(Mode::Write)?;
@@ -144,6 +180,20 @@ impl Fd {
     /// Runs `call` under the write lock until it does not say EAGAIN (`sendto`, `sendmsg`,
     /// `sendfile`, a user's own). `name` is the system call that errors name. `call` returns the
     /// error number that it met.
+    ///
+    /// ```
+    /// use netpoll::{Fd, Kind};
+    /// use std::os::fd::AsRawFd;
+    /// let (a, b) = std::os::unix::net::UnixStream::pair()?;
+    /// let (a, b) = (Fd::new(a.into(), Kind::STREAM)?, Fd::new(b.into(), Kind::STREAM)?);
+    /// let sent = a.write_with("send", |fd| {
+    ///     // SAFETY: the buffer is valid for its length.
+    ///     let n = unsafe { libc::send(fd.as_raw_fd(), b"hello".as_ptr().cast(), 5, libc::MSG_NOSIGNAL) };
+    ///     usize::try_from(n).map_err(|_| std::io::Error::last_os_error().raw_os_error().unwrap())
+    /// });
+    /// assert_eq!((sent, b.read(&mut [0; 64])), (Ok(5), Ok(5)));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Closing`], [`Error::Timeout`], or what `call` says.

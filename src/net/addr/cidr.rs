@@ -11,6 +11,15 @@ use std::{
 
 /// An IP network: `10.0.0.0/8`.
 ///
+/// ```
+/// use gopark::net::IpNet;
+/// let net = IpNet::new([10, 0, 0, 0].into(), 8);
+/// assert!(net.contains([10, 1, 2, 3].into()));
+/// assert!(!net.contains([11, 1, 2, 3].into()));
+/// assert!(net.contains("::ffff:10.1.2.3".parse().unwrap())); // the same address, mapped
+/// assert_eq!(net.to_string(), "10.0.0.0/8");
+/// ```
+///
 /// Go: `net.IPNet` (`net/ip.go`), here always with a prefix for a mask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct IpNet {
@@ -27,6 +36,8 @@ impl IpNet {
     }
 
     /// Whether `ip` is in this network. An IPv4 address is never in an IPv6 network.
+    ///
+    /// Go: `IPNet.Contains` (`net/ip.go`).
     pub fn contains(&self, ip: IpAddr) -> bool {
         let (net, prefix) = self.canonical();
         let ip = ip.to_canonical();

@@ -6,6 +6,12 @@ use super::Addr;
 use crate::net::{IpVersion, Network};
 
 /// The address family of an internet socket.
+///
+/// ```
+/// use gopark::net::{Family, TcpAddr};
+/// assert_eq!(TcpAddr::new([127, 0, 0, 1], 80).family(), Family::V4);
+/// assert_eq!(TcpAddr::new(std::net::Ipv6Addr::LOCALHOST, 80).family(), Family::V6);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Family {
     /// `AF_INET`.
@@ -15,6 +21,13 @@ pub enum Family {
 }
 
 /// The socket to make for an operation.
+///
+/// ```
+/// use gopark::net::{Family, Network, SocketFamily};
+/// // `tcp6` never serves IPv4.
+/// let family = SocketFamily::choose(Network::parse("tcp6").unwrap(), None, None, true, true);
+/// assert_eq!(family, SocketFamily { family: Family::V6, v6_only: true });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SocketFamily {
     /// The family.
@@ -34,6 +47,15 @@ impl SocketFamily {
     /// | others | listening on a wildcard otherwise | the address's own; IPv4 if there is none |
     /// | others | every address given is IPv4 or has no IP | IPv4 |
     /// | others | | IPv6, both |
+    ///
+    /// ```
+    /// use gopark::net::{Family, Network, SocketFamily};
+    /// let tcp = Network::parse("tcp").unwrap();
+    /// let listening = SocketFamily::choose(tcp, None, None, true, true);
+    /// assert_eq!((listening.family, listening.v6_only), (Family::V6, false)); // serves both
+    /// let without_mapping = SocketFamily::choose(tcp, None, None, true, false);
+    /// assert_eq!(without_mapping.family, Family::V4);
+    /// ```
     ///
     /// Go: `favoriteAddrFamily` (`net/ipsock_posix.go`).
     pub fn choose(

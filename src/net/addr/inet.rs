@@ -161,12 +161,16 @@ inet_addr! {
     /// The address of a TCP end point: `127.0.0.1:80`, `[fe80::1%eth0]:80`, `:80`.
     ///
     /// ```
-    /// use gopark::net::TcpAddr;
+    /// use gopark::net::{Family, TcpAddr};
     /// use std::net::{Ipv6Addr, SocketAddr};
     /// assert_eq!(TcpAddr::new(Ipv6Addr::LOCALHOST, 80).to_string(), "[::1]:80");
     /// assert_eq!(TcpAddr::wildcard(80).to_string(), ":80");
+    /// assert_eq!(TcpAddr::NETWORK, "tcp");
     /// let mapped: SocketAddr = "[::ffff:1.2.3.4]:5".parse().unwrap();
     /// assert_eq!(TcpAddr::from(mapped).to_string(), "1.2.3.4:5");
+    /// let scoped = TcpAddr::new("fe80::1".parse::<Ipv6Addr>().unwrap(), 80).with_zone("1");
+    /// assert_eq!((scoped.family(), scoped.is_wildcard()), (Family::V6, false));
+    /// assert_eq!(scoped.to_socket_addr(Family::V6).unwrap().to_string(), "[fe80::1%1]:80");
     /// ```
     ///
     /// Go: `net.TCPAddr` (`net/tcpsock.go`).
@@ -175,6 +179,17 @@ inet_addr! {
 
 inet_addr! {
     /// The address of a UDP end point: `127.0.0.1:53`, `[fe80::1%eth0]:53`, `:53`.
+    ///
+    /// ```
+    /// use gopark::net::{Family, UdpAddr};
+    /// assert_eq!(UdpAddr::new([127, 0, 0, 1], 53).to_string(), "127.0.0.1:53");
+    /// assert!(UdpAddr::wildcard(53).is_wildcard());
+    /// let scoped = UdpAddr::new("fe80::1".parse::<std::net::IpAddr>().unwrap(), 53).with_zone("1");
+    /// assert_eq!(scoped.to_string(), "[fe80::1%1]:53");
+    /// assert_eq!(scoped.family(), Family::V6);
+    /// assert!(scoped.to_socket_addr(Family::V4).is_err());
+    /// assert_eq!(UdpAddr::NETWORK, "udp");
+    /// ```
     ///
     /// Go: `net.UDPAddr` (`net/udpsock.go`).
     UdpAddr, "udp"

@@ -38,6 +38,14 @@ pub fn parse_ip(text: &str) -> Option<IpAddr> {
 /// An IP address and, for a scoped IPv6 one, the zone it is in: `fe80::1%eth0`.
 ///
 /// Look-ups answer with these.
+///
+/// ```
+/// use gopark::net::ZonedIp;
+/// let scoped = ZonedIp { ip: "fe80::1".parse().unwrap(), zone: Some("eth0".into()) };
+/// assert_eq!(scoped.to_string(), "fe80::1%eth0");
+/// let plain = ZonedIp::from(std::net::IpAddr::from([127, 0, 0, 1]));
+/// assert_eq!(plain.zone, None);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ZonedIp {
     /// The address.
@@ -103,6 +111,14 @@ pub(super) fn write_zone(f: &mut fmt::Formatter<'_>, zone: Option<&str>) -> fmt:
 
 /// The address of an IP end point, which has no port. Without an IP it is the wildcard and prints as
 /// nothing.
+///
+/// ```
+/// use gopark::net::{IpEndpoint, ZonedIp};
+/// let here = IpEndpoint::from(ZonedIp::parse("127.0.0.1").unwrap());
+/// assert_eq!(here.to_string(), "127.0.0.1");
+/// assert!(!here.is_wildcard() && IpEndpoint::default().is_wildcard());
+/// assert_eq!(IpEndpoint::NETWORK, "ip");
+/// ```
 ///
 /// Go: `net.IPAddr` (`net/iprawsock.go`); the name differs because [`std::net::IpAddr`] has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]

@@ -22,6 +22,16 @@ use std::{fmt, net::IpAddr};
 
 /// The address of some end point. Go's `nil` address is `None` of an `Option<Addr>`.
 ///
+/// ```
+/// use gopark::net::{Addr, TcpAddr, UnixAddr, UnixNet};
+/// let tcp = Addr::from(TcpAddr::new([127, 0, 0, 1], 80));
+/// assert_eq!((tcp.network(), tcp.to_string()), ("tcp", "127.0.0.1:80".into()));
+/// assert_eq!(tcp.ip(), Some([127, 0, 0, 1].into()));
+/// let unix = Addr::from(UnixAddr::new("/run/echo.sock", UnixNet::Stream));
+/// assert_eq!((unix.network(), unix.ip()), ("unix", None));
+/// assert!(Addr::from(TcpAddr::wildcard(80)).is_wildcard());
+/// ```
+///
 /// Go: the interface `net.Addr` (`net/net.go`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -43,6 +53,15 @@ pub enum Addr {
 impl Addr {
     /// The network's name, without address family: `tcp`, `udp`, `ip`, `unix`, `unixgram`,
     /// `unixpacket`, `pipe`, `file+net`.
+    ///
+    /// ```
+    /// use gopark::net::{Addr, UnixAddr, UnixNet};
+    /// assert_eq!(Addr::Pipe.network(), "pipe");
+    /// let socket = UnixAddr::new("@log", UnixNet::Datagram);
+    /// assert_eq!(Addr::from(socket).network(), "unixgram");
+    /// ```
+    ///
+    /// Go: `net.Addr.Network` (`net/net.go`).
     pub fn network(&self) -> &'static str {
         match self {
             Addr::Tcp(_) => TcpAddr::NETWORK,

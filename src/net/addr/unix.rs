@@ -14,6 +14,13 @@ use std::{
 };
 
 /// The three kinds of Unix socket.
+///
+/// ```
+/// use gopark::net::{Network, UnixNet};
+/// assert_eq!(UnixNet::Packet.as_str(), "unixpacket");
+/// assert_eq!(Network::parse("unixgram").unwrap(), Network::Unix(UnixNet::Datagram));
+/// assert_eq!(UnixNet::default(), UnixNet::Stream);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum UnixNet {
     /// `unix`: a byte stream.
@@ -41,6 +48,16 @@ impl UnixNet {
 ///
 /// Names need not be UTF-8; printing replaces what is not.
 ///
+/// ```
+/// use gopark::net::{UnixAddr, UnixNet};
+/// use std::path::Path;
+/// let file = UnixAddr::new("/run/echo.sock", UnixNet::Stream);
+/// assert_eq!(file.path(), Some(Path::new("/run/echo.sock")));
+/// let hidden = UnixAddr::new("@echo", UnixNet::Stream);
+/// assert!(hidden.is_abstract() && hidden.path().is_none());
+/// assert_eq!(hidden.to_string(), "@echo");
+/// ```
+///
 /// Go: `net.UnixAddr` (`net/unixsock.go`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct UnixAddr {
@@ -60,6 +77,14 @@ impl UnixAddr {
     }
 
     /// The address the kernel reports for a socket of kind `net`.
+    ///
+    /// ```
+    /// use gopark::net::{UnixAddr, UnixNet};
+    /// let addr = std::os::unix::net::SocketAddr::from_pathname("/run/echo.sock")?;
+    /// let addr = UnixAddr::from_std(&addr, UnixNet::Stream);
+    /// assert_eq!(addr, UnixAddr::new("/run/echo.sock", UnixNet::Stream));
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn from_std(addr: &SocketAddr, net: UnixNet) -> UnixAddr {
         let name = if let Some(path) = addr.as_pathname() {
             path.as_os_str().to_owned()
@@ -82,6 +107,15 @@ impl UnixAddr {
     }
 
     /// The address as the kernel wants it.
+    ///
+    /// ```
+    /// use gopark::net::{Errno, UnixAddr, UnixNet};
+    /// use std::os::linux::net::SocketAddrExt;
+    /// let hidden = UnixAddr::new("@echo", UnixNet::Stream).to_std().unwrap();
+    /// assert_eq!(hidden.as_abstract_name(), Some(b"echo".as_slice()));
+    /// let long = UnixAddr::new("x".repeat(108), UnixNet::Stream);
+    /// assert_eq!(long.to_std().unwrap_err(), Errno::EINVAL);
+    /// ```
     ///
     /// # Errors
     /// `EINVAL` if the name is longer than 107 bytes (108 for an abstract one, its first byte

@@ -72,6 +72,26 @@ impl std::fmt::Debug for Kernel<'_> {
 }
 
 /// Where bytes can be copied from: every [`Conn`], a [`Descriptor`], a [`File`].
+///
+/// Something of a program's own can be copied from as well:
+///
+/// ```
+/// use gopark::net::{copy, pipe, CopyFrom};
+/// struct Zeros;
+/// impl CopyFrom for Zeros {
+///     fn read_some(&self, buf: &mut [u8]) -> std::io::Result<usize> {
+///         buf.fill(0);
+///         Ok(buf.len())
+///     }
+/// }
+/// assert_eq!(Zeros.read_some(&mut [1; 4])?, 4);
+/// let (a, b) = pipe();
+/// let copier = std::thread::spawn(move || copy(&Zeros, &a)); // until nobody reads any more
+/// assert!(b.read(&mut [1; 16])? > 0);
+/// b.close()?;
+/// assert!(copier.join().unwrap().is_err());
+/// # std::io::Result::Ok(())
+/// ```
 pub trait CopyFrom {
     /// Reads some bytes; `Ok(0)` is the end.
     ///
@@ -87,6 +107,27 @@ pub trait CopyFrom {
 }
 
 /// Where bytes can be copied to: every [`Conn`], a [`Descriptor`], a [`File`].
+///
+/// ```
+/// use gopark::net::{copy, pipe, CopyTo};
+/// use std::{cell::Cell, thread};
+/// #[derive(Default)]
+/// struct Count(Cell<usize>);
+/// impl CopyTo for Count {
+///     fn write_whole(&self, buf: &[u8]) -> std::io::Result<()> {
+///         self.0.set(self.0.get() + buf.len());
+///         Ok(())
+///     }
+/// }
+/// let (a, b) = pipe();
+/// let writer = thread::spawn(move || a.write(b"hello")); // and closes, being the last owner
+/// let count = Count::default();
+/// assert_eq!(copy(&b, &count)?, 5);
+/// count.write_whole(b"!")?;
+/// assert_eq!(count.0.get(), 6);
+/// # writer.join().unwrap()?;
+/// # std::io::Result::Ok(())
+/// ```
 pub trait CopyTo {
     /// Writes all of `buf`.
     ///

@@ -79,6 +79,17 @@ where
 
 /// [`copy`] of at most `most` bytes.
 ///
+/// ```
+/// use gopark::{Descriptor, net::{copy_n, UnixConn}};
+/// let (reader, writer) = std::io::pipe()?;
+/// let (a, b) = UnixConn::pair()?;
+/// a.write(b"head and body")?;
+/// assert_eq!(copy_n(&b, &Descriptor::new(writer)?, 4)?, 4); // spliced
+/// assert_eq!(Descriptor::new(reader)?.read(&mut [0; 16])?, 4);
+/// assert_eq!(b.read(&mut [0; 16])?, 9); // the rest is still there
+/// # std::io::Result::Ok(())
+/// ```
+///
 /// # Errors
 /// Those of [`copy`].
 ///

@@ -29,6 +29,15 @@ impl AddrError {
     pub const UNEXPECTED_TYPE: &'static str = "unexpected address type";
 
     /// An error that says `err` about `addr`.
+    ///
+    /// ```
+    /// use gopark::net::AddrError;
+    /// let err = AddrError::new(AddrError::NO_SUITABLE_ADDRESS, "::1");
+    /// assert_eq!(err.to_string(), "address ::1: no suitable address found");
+    /// let err = AddrError::new(AddrError::MISMATCHED_LOCAL_TYPE, "");
+    /// assert_eq!(err.to_string(), "mismatched local address type");
+    /// assert_eq!(AddrError::UNEXPECTED_TYPE, "unexpected address type");
+    /// ```
     pub fn new(err: &'static str, addr: impl Into<String>) -> AddrError {
         AddrError {
             err: Cow::Borrowed(err),
@@ -50,6 +59,12 @@ impl error::Error for AddrError {}
 
 /// Text that is not what it should be: prints `invalid CIDR address: x/8`.
 ///
+/// ```
+/// let err = gopark::net::parse_cidr("10.0.0.1/33").unwrap_err();
+/// assert_eq!((err.kind, &*err.text), ("CIDR address", "10.0.0.1/33"));
+/// assert_eq!(err.to_string(), "invalid CIDR address: 10.0.0.1/33");
+/// ```
+///
 /// Go: `net.ParseError` (`net/net.go`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseError {
@@ -69,6 +84,14 @@ impl error::Error for ParseError {}
 
 /// A network name that is not known, or not to this operation: prints `unknown network X`.
 ///
+/// ```
+/// use gopark::net::{listen, Cause, NetError, UnknownNetworkError};
+/// let err = listen("tcp5", "127.0.0.1:0").unwrap_err();
+/// assert_eq!(err.to_string(), "listen tcp5: unknown network tcp5");
+/// let Some(Cause::UnknownNetwork(UnknownNetworkError(name))) = err.net_cause() else { panic!() };
+/// assert_eq!(name, "tcp5");
+/// ```
+///
 /// Go: `net.UnknownNetworkError` (`net/net.go`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownNetworkError(
@@ -85,6 +108,12 @@ impl fmt::Display for UnknownNetworkError {
 impl error::Error for UnknownNetworkError {}
 
 /// An address the system could not make sense of; prints its text as it is.
+///
+/// ```
+/// use gopark::net::{Cause, InvalidAddrError};
+/// let cause = Cause::from(InvalidAddrError("invalid address of an interface".into()));
+/// assert_eq!(cause.to_string(), "invalid address of an interface");
+/// ```
 ///
 /// Go: `net.InvalidAddrError` (`net/net.go`).
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -31,6 +31,22 @@ use std::{error, fmt, io, sync::Arc};
 /// `read_exact`, `write_all` and `io::copy` would try again for ever; a cancelled operation is `Other`
 /// and says so through [`NetError::is_cancelled`]. `WouldBlock` has one source, as in the standard
 /// library: connecting to a Unix listener whose queue is full, which the kernel refuses at once.
+///
+/// ```
+/// use gopark::net::{dial, Cause, Errno, NetError};
+/// let err = dial("tcp", "127.0.0.1:1").unwrap_err();
+/// match err.net_cause() {
+///     Some(Cause::Syscall(failed)) => {
+///         assert_eq!((failed.syscall, failed.errno), ("connect", Errno::ECONNREFUSED));
+///     }
+///     other => panic!("{other:?}"),
+/// }
+/// let cause = Cause::syscall("accept4", Errno::EMFILE);
+/// assert!(cause.is_temporary() && !cause.is_timeout());
+/// assert_eq!((cause.errno(), cause.kind()), (Some(Errno::EMFILE), Errno::EMFILE.kind()));
+/// assert!(Cause::Closed.is_closed() && Cause::Cancelled.is_cancelled());
+/// assert!(Cause::Shutdown.is_shutdown());
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Cause {
@@ -91,6 +107,15 @@ impl Cause {
 
     /// Gives `err` the name of the system call it came from, when it is a bare error number;
     /// anything else stays as it is. Go: `wrapSyscallError` (`net/error_posix.go`).
+    ///
+    /// ```
+    /// use gopark::net::{Cause, Errno};
+    /// use std::io;
+    /// let bare = io::Error::from_raw_os_error(Errno::EPIPE.0);
+    /// assert_eq!(Cause::from_syscall("sendfile", bare).to_string(), "sendfile: broken pipe");
+    /// let typed = io::Error::from(Cause::Closed);
+    /// assert!(Cause::from_syscall("sendfile", typed).is_closed()); // as it was
+    /// ```
     pub fn from_syscall(syscall: &'static str, err: io::Error) -> Cause {
         match Cause::from(err) {
             Cause::Errno(errno) => Cause::syscall(syscall, errno),
@@ -99,6 +124,14 @@ impl Cause {
     }
 
     /// Go's `Timeout()`; false for errors that have no such method.
+    ///
+    /// ```
+    /// use gopark::net::{Cause, DnsError, Errno, Timeout};
+    /// assert!(Cause::from(Timeout::Deadline).is_timeout());
+    /// assert!(Cause::from(DnsError::timed_out("example.com")).is_timeout());
+    /// assert!(Cause::from(Errno::ETIMEDOUT).is_timeout());
+    /// assert!(!Cause::Closed.is_timeout());
+    /// ```
     pub fn is_timeout(&self) -> bool {
         match self {
             Cause::Syscall(err) => err.errno.is_timeout(),
@@ -112,6 +145,12 @@ impl Cause {
     }
 
     /// Go's `Temporary()`; false for errors that have no such method.
+    ///
+    /// ```
+    /// use gopark::net::{Cause, Errno};
+    /// assert!(Cause::syscall("accept4", Errno::ENFILE).is_temporary());
+    /// assert!(!Cause::syscall("read", Errno::ECONNRESET).is_temporary());
+    /// ```
     pub fn is_temporary(&self) -> bool {
         match self {
             Cause::Syscall(err) => err.errno.is_temporary(),
@@ -170,6 +209,14 @@ impl Cause {
 
     /// The innermost typed error, for `Error::source`: the error a variant carries, or the cause
     /// itself when it is a sentence. So a chain printed link by link repeats nothing.
+    ///
+    /// ```
+    /// use gopark::net::{Cause, Errno, SyscallError};
+    /// let cause = Cause::syscall("read", Errno::ECONNRESET);
+    /// let inner: &SyscallError = cause.as_error().downcast_ref().unwrap();
+    /// assert_eq!(inner.errno, Errno::ECONNRESET);
+    /// assert!(Cause::Closed.as_error().is::<Cause>()); // a sentence is itself
+    /// ```
     pub fn as_error(&self) -> &(dyn error::Error + 'static) {
         match self {
             Cause::Syscall(err) => err,

@@ -6,6 +6,14 @@ use std::{borrow::Cow, error, fmt, io};
 /// A look-up that failed: prints `lookup NAME on SERVER: why`, without ` on SERVER` where no server
 /// was asked or the system does not say which.
 ///
+/// ```
+/// use gopark::net::{lookup_host, DnsError, IpVersion};
+/// let err = lookup_host("no..host", IpVersion::Any).unwrap_err();
+/// assert!(err.is_not_found && err.name == "no..host");
+/// assert_eq!(err.err, DnsError::NO_SUCH_HOST);
+/// assert_eq!(err.to_string(), "lookup no..host: no such host");
+/// ```
+///
 /// Go: `net.DNSError` (`net/net.go`).
 #[derive(Clone, Debug)]
 pub struct DnsError {
@@ -32,6 +40,13 @@ impl DnsError {
     pub const UNKNOWN_PORT: &'static str = "unknown port";
 
     /// An error that says `err` about `name`, with nothing else known.
+    ///
+    /// ```
+    /// use gopark::net::DnsError;
+    /// let err = DnsError { server: "127.0.0.53:53".into(), ..DnsError::new("server misbehaving", "a.test") };
+    /// assert_eq!(err.to_string(), "lookup a.test on 127.0.0.53:53: server misbehaving");
+    /// assert!(!err.is_timeout() && !err.is_temporary());
+    /// ```
     pub fn new(err: impl Into<Cow<'static, str>>, name: impl Into<String>) -> DnsError {
         DnsError {
             err: err.into(),
@@ -45,6 +60,14 @@ impl DnsError {
     }
 
     /// `lookup NAME: no such host`.
+    ///
+    /// ```
+    /// use gopark::net::DnsError;
+    /// assert_eq!(DnsError::no_such_host("a.test").to_string(), "lookup a.test: no such host");
+    /// let port = DnsError::unknown_port("tcp", "nosuch");
+    /// assert_eq!(port.to_string(), "lookup tcp/nosuch: unknown port");
+    /// assert_eq!(port.err, DnsError::UNKNOWN_PORT);
+    /// ```
     pub fn no_such_host(name: impl Into<String>) -> DnsError {
         DnsError {
             is_not_found: true,
@@ -62,6 +85,13 @@ impl DnsError {
     }
 
     /// A look-up that its deadline ended: `lookup NAME: i/o timeout`.
+    ///
+    /// ```
+    /// use gopark::net::{Cause, DnsError, Timeout};
+    /// let err = DnsError::timed_out("a.test");
+    /// assert!(err.is_timeout() && err.is_temporary());
+    /// assert!(matches!(err.cause.as_deref(), Some(Cause::Timeout(Timeout::Context))));
+    /// ```
     pub fn timed_out(name: impl Into<String>) -> DnsError {
         let cause = Cause::Timeout(Timeout::Context);
         DnsError {
@@ -73,6 +103,13 @@ impl DnsError {
     }
 
     /// A look-up that was cancelled: `lookup NAME: operation was canceled`.
+    ///
+    /// ```
+    /// use gopark::net::{Cause, DnsError};
+    /// let err = DnsError::cancelled("a.test");
+    /// assert_eq!(err.to_string(), "lookup a.test: operation was canceled");
+    /// assert!(Cause::from(err).is_cancelled());
+    /// ```
     pub fn cancelled(name: impl Into<String>) -> DnsError {
         let cause = Cause::Cancelled;
         DnsError {

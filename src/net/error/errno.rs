@@ -64,11 +64,24 @@ numbers! {
 
 impl Errno {
     /// The number of `err`, if it came from the system.
+    ///
+    /// ```
+    /// use gopark::net::Errno;
+    /// let missing = std::fs::File::open("/nonexistent/file").unwrap_err();
+    /// assert_eq!(Errno::from_io(&missing), Some(Errno::ENOENT));
+    /// assert_eq!(Errno::from_io(&std::io::Error::other("no number")), None);
+    /// ```
     pub fn from_io(err: &io::Error) -> Option<Errno> {
         err.raw_os_error().map(Errno)
     }
 
     /// The `errno` of this thread's last failed system call.
+    ///
+    /// ```
+    /// use gopark::net::Errno;
+    /// std::fs::File::open("/nonexistent/file").unwrap_err();
+    /// assert_eq!(Errno::last(), Errno::ENOENT);
+    /// ```
     pub fn last() -> Errno {
         Errno(io::Error::last_os_error().raw_os_error().unwrap_or(0))
     }
@@ -80,6 +93,14 @@ impl Errno {
 
     /// Whether Go's `Temporary()` holds: a timeout, `EINTR`, or a lack of descriptors. A reset
     /// connection is not temporary.
+    ///
+    /// ```
+    /// use gopark::net::Errno;
+    /// use std::io::ErrorKind;
+    /// assert!(Errno::EMFILE.is_temporary()); // an accept loop goes on
+    /// assert!(!Errno::ECONNRESET.is_temporary());
+    /// assert_eq!(Errno::ECONNRESET.kind(), ErrorKind::ConnectionReset);
+    /// ```
     pub fn is_temporary(self) -> bool {
         self.is_timeout() || matches!(self, Errno::EINTR | Errno::EMFILE | Errno::ENFILE)
     }
@@ -102,6 +123,12 @@ impl fmt::Display for Errno {
 impl error::Error for Errno {}
 
 /// A system call that failed, and how: prints `connect: connection refused`.
+///
+/// ```
+/// use gopark::net::{Errno, SyscallError};
+/// let err = SyscallError { syscall: "accept4", errno: Errno::EMFILE };
+/// assert_eq!(err.to_string(), "accept4: too many open files");
+/// ```
 ///
 /// Go: `os.SyscallError` (`os/error.go`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -19,6 +19,20 @@ use std::io;
 /// assert!(!err.is_timeout());
 /// ```
 ///
+/// What a server asks of the errors it meets:
+///
+/// ```
+/// use gopark::net::{NetError, TcpListener};
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// listener.close()?;
+/// let err = listener.accept().unwrap_err();
+/// assert!(err.is_closed()); // so the loop ends
+/// assert!(!err.is_temporary() && !err.is_cancelled() && !err.is_shutdown());
+/// assert!(err.net_cause().is_some());
+/// assert_eq!(err.bytes(), 0);
+/// # std::io::Result::Ok(())
+/// ```
+///
 /// Go: `net.Error`, and `errors.Is` with `net.ErrClosed` and `context.Canceled`.
 pub trait NetError {
     /// The operation's error, if this is one.

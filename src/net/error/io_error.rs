@@ -8,6 +8,13 @@ use std::{io, sync::Arc};
 
 impl Cause {
     /// The kind an [`io::Error`] with this cause has; the table is on [`Cause`].
+    ///
+    /// ```
+    /// use gopark::net::{Cause, Errno};
+    /// use std::io::ErrorKind;
+    /// assert_eq!(Cause::Closed.kind(), ErrorKind::NotConnected);
+    /// assert_eq!(Cause::syscall("read", Errno::ECONNRESET).kind(), ErrorKind::ConnectionReset);
+    /// ```
     pub fn kind(&self) -> io::ErrorKind {
         let kind = match self {
             Cause::Syscall(err) => err.errno.kind(),

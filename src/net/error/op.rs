@@ -40,6 +40,15 @@ pub struct OpError {
 
 impl OpError {
     /// An error of `op` on `net`, with no addresses and no bytes moved.
+    ///
+    /// ```
+    /// use gopark::net::{Errno, OpError, TcpAddr};
+    /// let (here, there) = (TcpAddr::new([127, 0, 0, 1], 1), TcpAddr::new([127, 0, 0, 1], 2));
+    /// let err = OpError::new("write", "tcp", Errno::EPIPE).source(here).addr(there).bytes(3);
+    /// assert_eq!(err.to_string(), "write tcp 127.0.0.1:1->127.0.0.1:2: broken pipe");
+    /// assert_eq!(err.bytes, 3);
+    /// assert!(!err.is_timeout() && !err.is_temporary());
+    /// ```
     pub fn new(
         op: &'static str,
         net: impl Into<Cow<'static, str>>,
@@ -82,6 +91,13 @@ impl OpError {
     }
 
     /// Go's `Temporary()`: whether the same call may succeed later, which is what an accept loop asks.
+    ///
+    /// ```
+    /// use gopark::net::{Errno, OpError};
+    /// let accept = OpError::new("accept", "tcp", Errno::ECONNABORTED);
+    /// assert!(accept.is_temporary()); // the listener is as good as before
+    /// assert!(!OpError::new("read", "tcp", Errno::ECONNABORTED).is_temporary());
+    /// ```
     pub fn is_temporary(&self) -> bool {
         // A connection that died in the listener's queue says nothing about the listener. Go asks
         // only about a number without a system call's name, and so do we.

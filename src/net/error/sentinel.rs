@@ -6,6 +6,14 @@ use std::{error, fmt};
 pub(super) const CANCELLED_TEXT: &str = "operation was canceled";
 
 /// Which clock ran out. Both print `i/o timeout`, and both are timeouts and temporary.
+///
+/// ```
+/// use gopark::net::{Cause, Dialer, NetError, Timeout};
+/// use std::time::Duration;
+/// let err = Dialer::new().timeout(Duration::ZERO).dial("tcp", "127.0.0.1:1").unwrap_err();
+/// assert!(err.to_string().ends_with(Timeout::TEXT));
+/// assert!(matches!(err.net_cause(), Some(Cause::Timeout(Timeout::Context))));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Timeout {
     /// A read, write or accept deadline of a descriptor. Go: `os.ErrDeadlineExceeded`.

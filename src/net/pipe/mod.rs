@@ -67,6 +67,23 @@ pub fn pipe() -> (PipeConn, PipeConn) {
 /// write, too, waits for a reader, and an empty read for a writer.
 ///
 /// Dropping the last clone closes the end.
+///
+/// ```
+/// use gopark::net::{pipe, NetError};
+/// use std::time::{Duration, Instant};
+/// let (a, b) = pipe();
+/// a.set_write_deadline(Some(Instant::now() + Duration::from_millis(2)))?;
+/// let err = a.write(b"hello").unwrap_err(); // nobody reads
+/// assert_eq!((err.is_timeout(), err.bytes()), (true, 0));
+/// b.set_read_deadline(Some(Instant::now()))?;
+/// assert_eq!(b.read(&mut [0; 8]).unwrap_err().to_string(), "read pipe: i/o timeout");
+/// b.set_deadline(None)?;
+/// a.close()?;
+/// assert_eq!(b.read(&mut [0; 8])?, 0); // the end
+/// # std::io::Result::Ok(())
+/// ```
+///
+/// Go: the type `pipe` (`net/pipe.go`).
 #[derive(Clone)]
 pub struct PipeConn(Arc<Holder>);
 
@@ -226,6 +243,18 @@ impl PipeConn {
     }
 
     /// Waits until readers have taken all of `buf`, and returns its length.
+    ///
+    /// Two readers share one write:
+    ///
+    /// ```
+    /// use gopark::net::pipe;
+    /// let (a, b) = pipe();
+    /// let writer = std::thread::spawn(move || a.write(b"hello"));
+    /// assert_eq!(b.read(&mut [0; 2])?, 2);
+    /// assert_eq!(b.read(&mut [0; 8])?, 3);
+    /// assert_eq!(writer.join().unwrap()?, 5);
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     /// `io: read/write on closed pipe` once either end is closed; `write pipe: i/o timeout`. How many

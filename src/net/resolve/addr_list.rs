@@ -9,17 +9,45 @@ use std::{ops::Deref, vec};
 
 /// Addresses to try, in order; never empty.
 ///
+/// ```
+/// use gopark::net::{AddrList, Network, ZonedIp};
+/// let ips = ["::1", "127.0.0.1"].map(|ip| ZonedIp::parse(ip).unwrap());
+/// let tcp = Network::parse("tcp").unwrap();
+/// let list = AddrList::filter(tcp, ips, 80, "localhost").unwrap();
+/// assert_eq!(list.len(), 2); // it is a slice of addresses
+/// assert_eq!(list.first_ipv4().to_string(), "127.0.0.1:80");
+/// assert_eq!(list.for_resolve(tcp, "[localhost]:80").to_string(), "[::1]:80");
+/// let (first, others) = list.partition();
+/// assert_eq!((first[0].to_string(), others.unwrap().len()), ("[::1]:80".into(), 1));
+/// ```
+///
 /// Go: `addrList` (`net/ipsock.go`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AddrList(Vec<Addr>);
 
 impl AddrList {
     /// A list of one.
+    ///
+    /// ```
+    /// use gopark::net::{AddrList, TcpAddr};
+    /// let list = AddrList::single(TcpAddr::wildcard(80));
+    /// assert_eq!((list.len(), list[0].to_string()), (1, ":80".into()));
+    /// ```
     pub fn single(addr: impl Into<Addr>) -> AddrList {
         AddrList(vec![addr.into()])
     }
 
     /// The end points at `port` of those of `ips` that `network` can use, in the same order.
+    ///
+    /// ```
+    /// use gopark::net::{AddrList, Network, ZonedIp};
+    /// let ips = ["::1", "127.0.0.1"].map(|ip| ZonedIp::parse(ip).unwrap());
+    /// let udp4 = Network::parse("udp4").unwrap();
+    /// let list = AddrList::filter(udp4, ips, 53, "localhost").unwrap();
+    /// assert_eq!((list.len(), list[0].to_string()), (1, "127.0.0.1:53".into()));
+    /// let err = AddrList::filter(udp4, [], 53, "localhost").unwrap_err();
+    /// assert_eq!(err.to_string(), "address localhost: no suitable address found");
+    /// ```
     ///
     /// # Errors
     /// `address HOST: no suitable address found` if that leaves none.
@@ -57,6 +85,15 @@ impl AddrList {
 
     /// The address that resolving `address` on `network` gives: the first IPv4 one, unless the text
     /// shows that IPv6 is meant, by a bracket or, for IP networks, by a colon.
+    ///
+    /// ```
+    /// use gopark::net::{AddrList, Network, ZonedIp};
+    /// let ips = ["::1", "127.0.0.1"].map(|ip| ZonedIp::parse(ip).unwrap());
+    /// let tcp = Network::parse("tcp").unwrap();
+    /// let list = AddrList::filter(tcp, ips, 80, "localhost").unwrap();
+    /// assert_eq!(list.for_resolve(tcp, "localhost:80").to_string(), "127.0.0.1:80");
+    /// assert_eq!(list.for_resolve(tcp, "[localhost]:80").to_string(), "[::1]:80");
+    /// ```
     pub fn for_resolve(&self, network: Network, address: &str) -> &Addr {
         let wants_v6 = match network {
             Network::Ip(IpVersion::Any, _) => address.contains(':'),
@@ -95,6 +132,16 @@ impl AddrList {
 
     /// Keeps the addresses that can be dialed from `local`: those of its family. A wildcard on either
     /// side goes with anything.
+    ///
+    /// ```
+    /// use gopark::net::{Addr, AddrList, TcpAddr, UdpAddr};
+    /// let list = AddrList::single(TcpAddr::new([127, 0, 0, 1], 80));
+    /// let local = Addr::from(TcpAddr::new([127, 0, 0, 2], 0));
+    /// assert_eq!(list.clone().match_local(&local).unwrap(), list);
+    /// let udp = Addr::from(UdpAddr::wildcard(0));
+    /// let err = list.match_local(&udp).unwrap_err();
+    /// assert_eq!(err.to_string(), "address :0: mismatched local address type");
+    /// ```
     ///
     /// # Errors
     /// `address LOCAL: mismatched local address type` if `local` is of another network;

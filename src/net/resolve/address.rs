@@ -11,6 +11,16 @@ use crate::net::{
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What the end points are for; a dial is stricter.
+///
+/// ```
+/// use gopark::net::{resolve, Addr, Purpose, TcpAddr};
+/// // A listener may leave the address out; a dial may not, and must fit where it is from.
+/// assert!(resolve("tcp", "", Purpose::Listen).is_ok());
+/// assert!(resolve("tcp", "", Purpose::Dial { local: None }).is_err());
+/// let local = Addr::from(TcpAddr::new(std::net::Ipv6Addr::LOCALHOST, 0));
+/// let err = resolve("tcp", "127.0.0.1:80", Purpose::Dial { local: Some(&local) }).unwrap_err();
+/// assert_eq!(err.to_string(), "address [::1]:0: no suitable address found");
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub enum Purpose<'a> {
     /// To connect to them, from a local address if one was chosen.
@@ -24,6 +34,13 @@ pub enum Purpose<'a> {
 
 /// How far an address gets without asking anybody: literals and wildcards are done at once, and only
 /// a host name needs a question that blocks.
+///
+/// ```
+/// use gopark::net::{resolve, Purpose, Resolution};
+/// let dial = Purpose::Dial { local: None };
+/// assert!(matches!(resolve("tcp", "127.0.0.1:80", dial), Ok(Resolution::Done(_))));
+/// assert!(matches!(resolve("tcp", "localhost:80", dial), Ok(Resolution::Lookup(_))));
+/// ```
 #[derive(Debug)]
 pub enum Resolution {
     /// The end points.
@@ -33,6 +50,17 @@ pub enum Resolution {
 }
 
 /// A host name that has to be looked up before its end points are known.
+///
+/// The question can be put to whomever one likes:
+///
+/// ```
+/// use gopark::net::{resolve, IpVersion, Purpose, Resolution, ZonedIp};
+/// let dial = Purpose::Dial { local: None };
+/// let Ok(Resolution::Lookup(query)) = resolve("tcp", "db.internal:5432", dial) else { panic!() };
+/// assert_eq!((query.host(), query.ip_version()), ("db.internal", IpVersion::Any));
+/// let list = query.finish(vec![ZonedIp::parse("10.0.0.7").unwrap()]).unwrap();
+/// assert_eq!(list[0].to_string(), "10.0.0.7:5432");
+/// ```
 #[derive(Debug)]
 pub struct HostQuery {
     network: Network,
@@ -53,6 +81,12 @@ impl HostQuery {
     }
 
     /// Looks the name up with [`lookup_host`] and finishes.
+    ///
+    /// ```
+    /// use gopark::net::{resolve, Purpose, Resolution};
+    /// let Ok(Resolution::Lookup(query)) = resolve("tcp", "localhost:80", Purpose::Listen) else { panic!() };
+    /// assert!(query.run().unwrap().iter().all(|addr| addr.ip().unwrap().is_loopback()));
+    /// ```
     ///
     /// # Errors
     /// Those of [`lookup_host`] and of [`finish`](HostQuery::finish).
@@ -189,6 +223,13 @@ pub fn resolve_tcp_addr(network: &str, address: &str) -> Result<TcpAddr, Cause> 
 
 /// The UDP end point of `address`; as [`resolve_tcp_addr`], on `udp`, `udp4`, `udp6` or empty.
 ///
+/// ```
+/// use gopark::net::resolve_udp_addr;
+/// assert_eq!(resolve_udp_addr("udp", "127.0.0.1:53").unwrap().port, 53);
+/// let err = resolve_udp_addr("tcp", "127.0.0.1:53").unwrap_err();
+/// assert_eq!(err.to_string(), "unknown network tcp");
+/// ```
+///
 /// # Errors
 /// As [`resolve_tcp_addr`].
 ///
@@ -207,6 +248,11 @@ pub fn resolve_udp_addr(network: &str, address: &str) -> Result<UdpAddr, Cause> 
 /// The IP end point of host `address` on `ip`, `ip4`, `ip6` (with or without `:PROTOCOL`) or empty.
 /// A name is looked up.
 ///
+/// ```
+/// use gopark::net::resolve_ip_addr;
+/// assert_eq!(resolve_ip_addr("ip4:icmp", "127.0.0.1").unwrap().to_string(), "127.0.0.1");
+/// ```
+///
 /// # Errors
 /// A [`Cause`] that says what is wrong with the network or the host.
 ///
@@ -219,6 +265,13 @@ pub fn resolve_ip_addr(network: &str, address: &str) -> Result<IpEndpoint, Cause
 }
 
 /// The Unix end point called `address` on `unix`, `unixgram` or `unixpacket`.
+///
+/// ```
+/// use gopark::net::{resolve_unix_addr, UnixNet};
+/// let addr = resolve_unix_addr("unixgram", "/dev/log").unwrap();
+/// assert_eq!((addr.net, addr.to_string()), (UnixNet::Datagram, "/dev/log".into()));
+/// assert!(resolve_unix_addr("unix4", "/dev/log").is_err());
+/// ```
 ///
 /// # Errors
 /// `unknown network NAME`.

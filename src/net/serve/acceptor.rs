@@ -6,6 +6,30 @@ use std::{io, sync::Arc};
 /// Somewhere connections come from, with their type: what [`Server::serve`](super::Server::serve)
 /// takes. Every listener of this crate is one, and so is a boxed [`Listener`], whose connections are
 /// `dyn Conn`.
+///
+/// A listener of one's own becomes one with four short methods:
+///
+/// ```
+/// use gopark::net::{Acceptor, Addr, Listener, Server, TcpConn, TcpListener};
+/// use std::{io, sync::Arc};
+/// /// Its connections gather small writes.
+/// struct Gathering(TcpListener);
+/// impl Acceptor for Gathering {
+///     type Conn = TcpConn;
+///     fn accept_conn(&self) -> io::Result<Arc<TcpConn>> {
+///         let conn = self.0.accept_conn()?;
+///         conn.set_nodelay(false)?;
+///         Ok(conn)
+///     }
+///     fn try_accept_conn(&self) -> io::Result<Option<Arc<TcpConn>>> { self.0.try_accept_conn() }
+///     fn close_listener(&self) -> io::Result<()> { self.0.close_listener() }
+///     fn listens_on(&self) -> Addr { self.0.listens_on() }
+/// }
+/// let (server, listener) = (Server::new(), TcpListener::bind("127.0.0.1:0")?);
+/// server.handle().shutdown();
+/// server.serve(Gathering(listener), |_: &TcpConn| {})?;
+/// # io::Result::Ok(())
+/// ```
 pub trait Acceptor: Send + Sync + 'static {
     /// What a handler gets by reference.
     type Conn: Conn + ?Sized;

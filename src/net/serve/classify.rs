@@ -12,6 +12,15 @@ use std::io;
 /// | `Exhausted` | `EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM` | pauses, refuses whom it cannot serve, goes on |
 /// | `Passing` | anything else that is temporary, a deadline of the listener for one | pauses, goes on |
 /// | `Fatal` | the rest | drains, and returns the error |
+///
+/// ```
+/// use gopark::net::{classify, AcceptFailure, TcpListener};
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// listener.close()?;
+/// let err = listener.accept().unwrap_err();
+/// assert_eq!(classify(&err), AcceptFailure::Closed); // the loop ends
+/// # std::io::Result::Ok(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AcceptFailure {

@@ -12,6 +12,17 @@ use std::{
 };
 
 /// What a server has done so far.
+///
+/// ```
+/// use gopark::net::{serve, TcpConn, TcpListener};
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let (closer, at) = (listener.clone(), listener.local_addr()?);
+/// let client = TcpConn::connect(at)?;
+/// let stats = serve(listener, move |_: &TcpConn| closer.close().unwrap())?;
+/// assert_eq!((stats.accepted, stats.active, stats.left), (1, 0, 0));
+/// # drop(client);
+/// # std::io::Result::Ok(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerStats {
@@ -169,6 +180,20 @@ impl Control {
 }
 
 /// Stops a [`Server`](super::Server) and reads its counts, from any task or thread. Cheap to clone.
+///
+/// ```
+/// use gopark::net::{Server, TcpConn, TcpListener};
+/// let server = Server::new();
+/// let handle = server.handle();
+/// assert!(!handle.is_stopping());
+/// let serving = std::thread::spawn(move || {
+///     server.serve(TcpListener::bind("127.0.0.1:0")?, |_: &TcpConn| {})
+/// });
+/// handle.shutdown(); // from any task or thread
+/// assert_eq!(serving.join().unwrap()?.accepted, handle.stats().accepted);
+/// assert!(handle.is_stopping());
+/// # std::io::Result::Ok(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct ServerHandle(pub(super) Arc<Control>);
 

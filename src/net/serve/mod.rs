@@ -145,6 +145,29 @@ impl Server {
 
     /// When a shutdown begins, sets the read deadline of every connection to so much later: handlers
     /// that wait for a next request then end with a time-out instead of using up the whole drain.
+    ///
+    /// A handler that keeps its connection open between requests, and how it ends:
+    ///
+    /// ```
+    /// use gopark::net::{Server, TcpConn, TcpListener};
+    /// use std::time::Duration;
+    /// let runtime = gopark::Runtime::new()?;
+    /// let server = Server::new()
+    ///     .last_read(Duration::ZERO)
+    ///     .on_error(|err, meaning| eprintln!("{err}: {meaning:?}"))
+    ///     .runtime(runtime.handle());
+    /// let (handle, listener) = (server.handle(), TcpListener::bind("127.0.0.1:0")?);
+    /// let client = TcpConn::connect(listener.local_addr()?)?;
+    /// let answers = |conn: &TcpConn| while let Ok(1..) = conn.read(&mut [0; 64]) {
+    ///     conn.write(b"pong").unwrap();
+    /// };
+    /// let serving = std::thread::spawn(move || server.serve(listener, answers));
+    /// client.write(b"ping")?;
+    /// assert_eq!(client.read(&mut [0; 8])?, 4);
+    /// handle.shutdown(); // the handler's next read times out
+    /// assert_eq!(serving.join().unwrap()?.cut, 0);
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn last_read(mut self, after: Duration) -> Server {
         self.last_read = Some(after);
         self

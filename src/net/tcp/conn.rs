@@ -46,6 +46,30 @@ use std::{
 /// # std::io::Result::Ok(())
 /// ```
 ///
+/// Deadlines hold until they are set again; a time-out begins anew with each operation:
+///
+/// ```
+/// # use gopark::net::{TcpConn, TcpListener};
+/// # let listener = TcpListener::bind("127.0.0.1:0")?;
+/// # let conn = TcpConn::connect(listener.local_addr()?)?;
+/// use gopark::net::NetError;
+/// use std::time::{Duration, Instant};
+/// conn.set_read_deadline(Some(Instant::now() + Duration::from_millis(2)))?;
+/// assert!(conn.read(&mut [0; 8]).unwrap_err().is_timeout());
+/// conn.write(b"writes are not concerned")?;
+/// conn.set_write_deadline(Some(Instant::now()))?;
+/// assert!(conn.write(b"now they are").unwrap_err().is_timeout());
+/// conn.set_deadline(None)?; // neither expires any more
+/// conn.set_read_timeout(Some(Duration::from_millis(2)))?;
+/// for _ in 0..2 { // each read has its own
+///     assert!(conn.read(&mut [0; 8]).unwrap_err().is_timeout());
+/// }
+/// conn.set_write_timeout(Some(Duration::from_secs(1)))?;
+/// assert_eq!(conn.read_timeout()?, Some(Duration::from_millis(2)));
+/// assert_eq!(conn.write_timeout()?, Some(Duration::from_secs(1)));
+/// # std::io::Result::Ok(())
+/// ```
+///
 /// Go: `net.TCPConn` (`net/tcpsock.go`). `ReadFrom` and `WriteTo` are [`copy`](crate::net::copy),
 /// `File` is [`dup`](TcpConn::dup), and what `SyscallConn` leads to are [`with_fd`](TcpConn::with_fd),
 /// [`raw_read`](TcpConn::raw_read) and [`raw_write`](TcpConn::raw_write). Of std's methods
@@ -89,6 +113,19 @@ impl TcpConn {
     }
 
     /// [`read`](TcpConn::read) into several buffers, filled in order.
+    ///
+    /// ```
+    /// # use gopark::net::{TcpConn, TcpListener};
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let conn = TcpConn::connect(listener.local_addr()?)?;
+    /// # let (peer, _) = listener.accept()?;
+    /// use std::io::IoSliceMut;
+    /// peer.write(b"headbody")?;
+    /// let (mut head, mut body) = ([0; 4], [0; 64]);
+    /// let n = conn.read_vectored(&mut [IoSliceMut::new(&mut head), IoSliceMut::new(&mut body)])?;
+    /// assert_eq!((n, &head, &body[..4]), (8, b"head", b"body".as_slice()));
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     /// Those of [`read`](TcpConn::read).
@@ -156,6 +193,19 @@ impl TcpConn {
 
     /// Waits until a read would not block: data, the end or an error is there. Meanwhile the caller
     /// needs no buffer, which is what keeps many idle connections small.
+    ///
+    /// ```
+    /// # use gopark::net::{TcpConn, TcpListener};
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let conn = TcpConn::connect(listener.local_addr()?)?;
+    /// # let (peer, _) = listener.accept()?;
+    /// peer.writable()?; // there is room
+    /// peer.write(b"hello")?;
+    /// conn.readable()?;
+    /// assert_eq!(conn.peek(&mut [0; 8])?, 5); // a buffer only now
+    /// assert_eq!(conn.read(&mut [0; 8])?, 5);
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     /// Those of [`read`](TcpConn::read).
@@ -233,6 +283,19 @@ impl TcpConn {
     /// [`std::sync::Mutex`] held that another task of this worker may want: that task would hold the
     /// worker, and with it whatever is waited for.
     ///
+    /// ```
+    /// # use gopark::net::{TcpConn, TcpListener};
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let conn = TcpConn::connect(listener.local_addr()?)?;
+    /// use gopark::net::NetError;
+    /// let reader = conn.try_clone()?;
+    /// let waits = std::thread::spawn(move || reader.read(&mut [0; 8]));
+    /// conn.close()?; // for all clones
+    /// assert!(waits.join().unwrap().unwrap_err().is_closed());
+    /// assert_eq!(conn.peer_addr()?, listener.local_addr()?); // addresses survive
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// `close tcp A->B: use of closed network connection` if it was closed before.
     ///
@@ -243,6 +306,21 @@ impl TcpConn {
 
     /// Ends reading: a read that waits sees the end of the stream. The peer is told nothing, and what
     /// it sends from now on can still be read on Linux.
+    ///
+    /// ```
+    /// # use gopark::net::{TcpConn, TcpListener};
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let conn = TcpConn::connect(listener.local_addr()?)?;
+    /// # let (peer, _) = listener.accept()?;
+    /// conn.close_write()?; // "that was my request"
+    /// assert_eq!(peer.read(&mut [0; 8])?, 0);
+    /// peer.write(b"answer")?;
+    /// assert_eq!(conn.read(&mut [0; 8])?, 6);
+    /// conn.close_read()?;
+    /// assert_eq!(conn.read(&mut [0; 8])?, 0);
+    /// peer.shutdown(std::net::Shutdown::Both)?; // at once what the two do
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     /// `close tcp A->B: shutdown: transport endpoint is not connected` when the peer is gone.
@@ -275,6 +353,8 @@ impl TcpConn {
     ///
     /// # Errors
     /// Only if the kernel has no address to give.
+    ///
+    /// Go: `TCPConn.LocalAddr` (`net/net.go`).
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0
             .local()
@@ -286,6 +366,8 @@ impl TcpConn {
     ///
     /// # Errors
     /// Never; the result is std's.
+    ///
+    /// Go: `TCPConn.RemoteAddr` (`net/net.go`).
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         Ok(self.0.peer)
     }

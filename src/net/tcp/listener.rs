@@ -121,6 +121,21 @@ impl TcpListener {
 
     /// The next connection if one is in the queue already; never waits for one.
     ///
+    /// ```
+    /// use gopark::net::{TcpConn, TcpListener};
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// assert!(listener.try_accept()?.is_none());
+    /// let client = TcpConn::connect(listener.local_addr()?)?;
+    /// let (_conn, peer) = loop {
+    ///     match listener.try_accept()? {
+    ///         Some(accepted) => break accepted,
+    ///         None => gopark::yield_now(), // something else to do
+    ///     }
+    /// };
+    /// assert_eq!(peer, client.local_addr()?);
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// Those of [`accept`](TcpListener::accept).
     pub fn try_accept(&self) -> io::Result<Option<(TcpConn, SocketAddr)>> {
@@ -158,6 +173,13 @@ impl TcpListener {
 
     /// The address it listens on, as Go has it.
     ///
+    /// ```
+    /// let listener = gopark::net::TcpListener::bind("127.0.0.1:0")?;
+    /// assert_eq!(listener.addr().network(), "tcp");
+    /// assert_eq!(listener.addr().to_string(), listener.local_addr()?.to_string());
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// Go: `TCPListener.Addr` (`net/tcpsock.go`).
     pub fn addr(&self) -> Addr {
         TcpAddr::from(self.0.local).into()
@@ -176,6 +198,16 @@ impl TcpListener {
 
     /// Sets the moment after which accepts fail; `None` is never. It reaches accepts that wait, stays
     /// until it is set again, and has nothing to do with the connections.
+    ///
+    /// ```
+    /// use gopark::net::{NetError, TcpListener};
+    /// use std::time::{Duration, Instant};
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// listener.set_deadline(Some(Instant::now() + Duration::from_millis(2)))?;
+    /// assert!(listener.accept().unwrap_err().is_timeout());
+    /// listener.try_clone()?.set_deadline(None)?; // a clone is the same listener
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     /// `use of closed network connection`, without operation and address.
@@ -196,6 +228,17 @@ impl TcpListener {
 
     /// Takes over a listener of std's. Its connections get the default options one by one, since some
     /// may be in the queue already.
+    ///
+    /// ```
+    /// use gopark::net::TcpListener;
+    /// let made = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// let addr = made.local_addr()?;
+    /// let listener = TcpListener::from_std(made)?;
+    /// assert!(listener.try_accept()?.is_none());
+    /// let back = listener.into_std()?; // blocking again
+    /// assert_eq!(back.local_addr()?, addr);
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     /// What the kernel says to non-blocking mode.
@@ -300,6 +343,17 @@ impl Listener for TcpListener {
 }
 
 /// What [`TcpListener::incoming`] returns.
+///
+/// ```
+/// use gopark::net::{TcpConn, TcpListener};
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let _client = TcpConn::connect(listener.local_addr()?)?;
+/// let mut incoming = listener.incoming();
+/// assert!(incoming.next().unwrap().is_ok());
+/// listener.close()?;
+/// assert!(incoming.next().is_none()); // closing ends it without an error
+/// # std::io::Result::Ok(())
+/// ```
 #[derive(Debug)]
 pub struct Incoming<'a> {
     listener: &'a TcpListener,

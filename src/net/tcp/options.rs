@@ -12,6 +12,26 @@ use std::{io, os::fd::BorrowedFd, time::Duration};
 impl TcpConn {
     /// Whether small writes go out at once instead of waiting to be gathered; on unless turned off.
     ///
+    /// ```
+    /// # use gopark::net::{KeepAliveConfig, TcpConn, TcpListener};
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let conn = TcpConn::connect(listener.local_addr()?)?;
+    /// use std::time::Duration;
+    /// assert!(conn.nodelay()?); // unless turned off
+    /// conn.set_nodelay(false)?;
+    /// conn.set_ttl(8)?;
+    /// assert_eq!((conn.nodelay()?, conn.ttl()?), (false, 8));
+    /// conn.set_linger(Some(Duration::ZERO))?; // closing will reset
+    /// assert_eq!(conn.linger()?, Some(Duration::ZERO));
+    /// conn.set_keepalive_period(Duration::from_secs(60))?;
+    /// conn.set_keepalive_config(KeepAliveConfig::default())?;
+    /// conn.set_keepalive(false)?;
+    /// conn.set_read_buffer(1 << 16)?;
+    /// conn.set_write_buffer(1 << 16)?;
+    /// assert!(conn.take_error()?.is_none());
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// `set tcp A->B: use of closed network connection`, or what `setsockopt` says. Options can still
     /// be set after the peer has gone.
@@ -143,6 +163,15 @@ impl TcpConn {
     }
 
     /// Sets how many routers a packet may pass: the time to live, or the hop limit of IPv6.
+    ///
+    /// ```
+    /// # use gopark::net::{TcpConn, TcpListener};
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let conn = TcpConn::connect(listener.local_addr()?)?;
+    /// conn.set_ttl(1)?; // no router may pass it on
+    /// assert_eq!(conn.ttl()?, 1);
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     /// As [`set_nodelay`](TcpConn::set_nodelay).

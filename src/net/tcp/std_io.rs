@@ -48,6 +48,17 @@ impl TcpConn {
     /// The connection as std's, in blocking mode. It is taken away from all clones, for which it is
     /// closed: two owners could not agree whether it blocks.
     ///
+    /// ```
+    /// # use gopark::net::{TcpConn, TcpListener};
+    /// # let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// # let conn = TcpConn::connect(listener.local_addr()?)?;
+    /// let stream = conn.clone().into_std()?;
+    /// assert!(conn.read(&mut [0; 8]).is_err()); // taken away from all clones
+    /// let again = TcpConn::from_std(stream)?;
+    /// assert_eq!(again.peer_addr()?, listener.local_addr()?);
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// `file tcp A->B: use of closed network connection`, or what the kernel says.
     ///

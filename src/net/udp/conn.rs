@@ -36,6 +36,24 @@ use std::{
 /// # std::io::Result::Ok(())
 /// ```
 ///
+/// Deadlines hold until they are set again; a time-out begins anew with each operation:
+///
+/// ```
+/// use gopark::net::{NetError, UdpConn};
+/// use std::time::{Duration, Instant};
+/// let socket = UdpConn::bind("127.0.0.1:0")?;
+/// socket.set_read_deadline(Some(Instant::now() + Duration::from_millis(2)))?;
+/// assert!(socket.recv(&mut [0; 8]).unwrap_err().is_timeout());
+/// socket.set_write_deadline(None)?;
+/// socket.set_deadline(None)?; // both
+/// socket.set_read_timeout(Some(Duration::from_millis(2)))?;
+/// assert!(socket.recv(&mut [0; 8]).unwrap_err().is_timeout());
+/// socket.set_write_timeout(None)?;
+/// assert_eq!(socket.read_timeout()?, Some(Duration::from_millis(2)));
+/// assert_eq!(socket.write_timeout()?, None);
+/// # std::io::Result::Ok(())
+/// ```
+///
 /// Go: `net.UDPConn` (`net/udpsock.go`). `ReadFrom`, `ReadFromUDP` and `ReadFromUDPAddrPort` are
 /// [`recv_from`](UdpConn::recv_from), `WriteTo` and its like [`send_to`](UdpConn::send_to), and the
 /// `Msg` methods [`read_msg`](UdpConn::read_msg) and [`write_msg`](UdpConn::write_msg); `File` is
@@ -76,6 +94,18 @@ impl UdpConn {
 
     /// [`recv`](UdpConn::recv) without taking the datagram.
     ///
+    /// ```
+    /// use gopark::net::UdpConn;
+    /// let server = UdpConn::bind("127.0.0.1:0")?;
+    /// let client = UdpConn::connect(server.local_addr()?)?;
+    /// client.send(b"hello")?;
+    /// server.readable()?;
+    /// assert_eq!(server.peek_from(&mut [0; 8])?, (5, client.local_addr()?));
+    /// assert_eq!(server.peek(&mut [0; 8])?, 5);
+    /// assert_eq!(server.recv(&mut [0; 8])?, 5); // only now it is taken
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// Those of [`recv`](UdpConn::recv).
     pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
@@ -107,6 +137,18 @@ impl UdpConn {
     }
 
     /// Sends `buf` as one datagram to `to`; of several addresses, to the first.
+    ///
+    /// ```
+    /// use gopark::net::UdpConn;
+    /// let (a, b) = (UdpConn::bind("127.0.0.1:0")?, UdpConn::bind("127.0.0.1:0")?);
+    /// a.writable()?; // there is room
+    /// a.send_to(b"hello", b.local_addr()?)?;
+    /// assert_eq!(b.recv_from(&mut [0; 8])?, (5, a.local_addr()?));
+    /// let dialed = UdpConn::connect(b.local_addr()?)?;
+    /// let err = dialed.send_to(b"hello", b.local_addr()?).unwrap_err();
+    /// assert!(err.to_string().ends_with("use of WriteTo with pre-connected connection"));
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     /// Those of [`send`](UdpConn::send) with the address that was given, the system call being
@@ -155,6 +197,17 @@ impl UdpConn {
     /// Closes the socket for all its clones: what waits on it fails with `use of closed network
     /// connection`, and so does whatever comes later. Dropping the last clone closes too.
     ///
+    /// ```
+    /// use gopark::net::{NetError, UdpConn};
+    /// let socket = UdpConn::bind("127.0.0.1:0")?;
+    /// assert!(socket.peer_addr().is_err()); // it was not dialed
+    /// let receiver = socket.try_clone()?;
+    /// let waits = std::thread::spawn(move || receiver.recv(&mut [0; 8]));
+    /// socket.close()?; // for all clones
+    /// assert!(waits.join().unwrap().unwrap_err().is_closed());
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// `close udp A: use of closed network connection` if it was closed before.
     ///
@@ -168,6 +221,8 @@ impl UdpConn {
     ///
     /// # Errors
     /// Never; the result is std's.
+    ///
+    /// Go: `UDPConn.LocalAddr` (`net/net.go`).
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         Ok(self.0.local)
     }
@@ -176,6 +231,8 @@ impl UdpConn {
     ///
     /// # Errors
     /// `NotConnected` if the socket was not dialed.
+    ///
+    /// Go: `UDPConn.RemoteAddr` (`net/net.go`).
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         let none = || {
             let cause = Cause::syscall("getpeername", crate::net::Errno::ENOTCONN);

@@ -18,6 +18,16 @@ use std::{
 impl UdpConn {
     /// Takes over a socket of std's. If it is connected, it counts as dialed.
     ///
+    /// ```
+    /// use gopark::net::UdpConn;
+    /// let made = std::net::UdpSocket::bind("127.0.0.1:0")?;
+    /// let socket = UdpConn::from_std(made)?;
+    /// let addr = socket.local_addr()?;
+    /// let back = socket.into_std()?; // blocking again
+    /// assert_eq!(back.local_addr()?, addr);
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// What the kernel says to non-blocking mode.
     ///
@@ -29,6 +39,15 @@ impl UdpConn {
 
     /// The socket as std's, in blocking mode. It is taken away from all clones, for which it is
     /// closed: two owners could not agree whether it blocks.
+    ///
+    /// ```
+    /// let socket = gopark::net::UdpConn::bind("127.0.0.1:0")?;
+    /// let clone = socket.clone();
+    /// let std_socket = socket.into_std()?;
+    /// assert!(clone.recv(&mut [0; 8]).is_err()); // taken away from all clones
+    /// # drop(std_socket);
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     /// `file udp A: use of closed network connection`, or what the kernel says.

@@ -6,6 +6,16 @@ use netpoll::Mode;
 use std::{io, net::SocketAddr};
 
 /// What [`UdpConn::read_msg`] received.
+///
+/// ```
+/// use gopark::net::{UdpConn, UdpMessage};
+/// let server = UdpConn::bind("127.0.0.1:0")?;
+/// let client = UdpConn::connect(server.local_addr()?)?;
+/// client.send(b"too long")?;
+/// let UdpMessage { bytes, flags, .. } = server.read_msg(&mut [0; 3], &mut [], 0)?;
+/// assert_eq!((bytes, flags & libc::MSG_TRUNC), (3, libc::MSG_TRUNC));
+/// # std::io::Result::Ok(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UdpMessage {
     /// The bytes of the datagram that are in the buffer.
@@ -53,6 +63,16 @@ impl UdpConn {
 
     /// Sends a datagram with control data, to `to` or, on a dialed socket, to its peer, `flags` being
     /// those of `sendmsg`. Returns how many bytes were sent, control data not counted.
+    ///
+    /// ```
+    /// use gopark::net::UdpConn;
+    /// let server = UdpConn::bind("127.0.0.1:0")?;
+    /// let client = UdpConn::connect(server.local_addr()?)?;
+    /// assert_eq!(client.write_msg(b"hello", &[], None, 0)?, 5); // to its peer
+    /// let err = server.write_msg(b"hello", &[], None, 0).unwrap_err();
+    /// assert!(err.to_string().ends_with("missing address"));
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     /// Those of [`send_to`](UdpConn::send_to), the system call being `sendmsg`; `write udp A: missing

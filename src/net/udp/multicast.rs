@@ -10,6 +10,23 @@ impl UdpConn {
     /// Receives what is sent to `group`, on the interface that has the address `interface`, or on one
     /// that the system chooses if that is `0.0.0.0`.
     ///
+    /// ```
+    /// use gopark::net::UdpConn;
+    /// use std::net::Ipv4Addr;
+    /// let (group, on) = (Ipv4Addr::new(224, 0, 0, 200), Ipv4Addr::LOCALHOST);
+    /// let socket = UdpConn::bind(("0.0.0.0", 0))?;
+    /// socket.set_multicast_interface_v4(&on)?;
+    /// socket.set_multicast_ttl_v4(2)?;
+    /// socket.set_multicast_loop_v4(true)?; // what it sends comes back
+    /// assert_eq!((socket.multicast_ttl_v4()?, socket.multicast_loop_v4()?), (2, true));
+    /// socket.join_multicast_v4(&group, &on)?;
+    /// # socket.set_read_timeout(Some(std::time::Duration::from_secs(30)))?;
+    /// socket.send_to(b"to all", (group, socket.local_addr()?.port()))?;
+    /// assert_eq!(socket.recv(&mut [0; 8])?, 6);
+    /// socket.leave_multicast_v4(&group, &on)?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// `set udp A: setsockopt: no such device`, and the like.
     pub fn join_multicast_v4(&self, group: &Ipv4Addr, interface: &Ipv4Addr) -> io::Result<()> {
@@ -17,6 +34,20 @@ impl UdpConn {
     }
 
     /// The same on the interface with the number `interface`; 0 lets the system choose.
+    ///
+    /// ```
+    /// use gopark::net::UdpConn;
+    /// let (group, loopback) = ("ff01::114".parse().unwrap(), 1); // the interface's number
+    /// # // A machine may be without IPv6.
+    /// # let Ok(socket) = UdpConn::bind("[::1]:0") else { return Ok(()) };
+    /// socket.set_multicast_interface_v6(loopback)?;
+    /// socket.set_multicast_hops_v6(1)?;
+    /// socket.set_multicast_loop_v6(false)?;
+    /// assert_eq!((socket.multicast_hops_v6()?, socket.multicast_loop_v6()?), (1, false));
+    /// socket.join_multicast_v6(&group, loopback)?;
+    /// socket.leave_multicast_v6(&group, loopback)?;
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     /// As [`join_multicast_v4`](UdpConn::join_multicast_v4).

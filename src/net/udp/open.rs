@@ -135,9 +135,19 @@ impl UdpConn {
     /// [`ToSocketAddrs`]; of several the first that works. An IPv4 address serves IPv4, an IPv6 address
     /// IPv6 (the wildcard `[::]` both), and `":port"` both. Port 0 lets the kernel choose.
     ///
+    /// ```
+    /// use gopark::net::UdpConn;
+    /// let socket = UdpConn::bind("127.0.0.1:0")?;
+    /// let err = UdpConn::bind(socket.local_addr()?).unwrap_err();
+    /// assert_eq!(err.kind(), std::io::ErrorKind::AddrInUse);
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// `listen udp 127.0.0.1:53: bind: permission denied`, and the like; of several addresses the
     /// first one's.
+    ///
+    /// Go: `net.ListenUDP` (`net/udpsock.go`).
     pub fn bind(addr: impl ToSocketAddrs) -> io::Result<UdpConn> {
         let fail = |cause| OpError::new("listen", "udp", cause);
         let (network, plain) = (Network::Udp(IpVersion::Any), ControlHook::default());
@@ -166,8 +176,19 @@ impl UdpConn {
     ///
     /// std connects a socket that exists already; here, as in Go, a socket is dialed or is not.
     ///
+    /// ```
+    /// use gopark::net::UdpConn;
+    /// let conn = UdpConn::connect("127.0.0.1:1")?; // nobody listens there, but nothing was sent
+    /// conn.send(b"hello")?;
+    /// let err = conn.recv(&mut [0; 8]).unwrap_err();
+    /// assert_eq!(err.kind(), std::io::ErrorKind::ConnectionRefused);
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// Those of [`dial`](crate::net::dial).
+    ///
+    /// Go: `net.DialUDP` (`net/udpsock.go`).
     pub fn connect(addr: impl ToSocketAddrs) -> io::Result<UdpConn> {
         let fail = |cause| OpError::new("dial", "udp", cause);
         let mut first = None;

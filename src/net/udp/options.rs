@@ -8,6 +8,17 @@ use std::io;
 impl UdpConn {
     /// Whether it may send to broadcast addresses; on unless turned off.
     ///
+    /// ```
+    /// let socket = gopark::net::UdpConn::bind("127.0.0.1:0")?;
+    /// socket.set_broadcast(false)?;
+    /// socket.set_ttl(1)?; // no router may pass it on
+    /// assert_eq!((socket.broadcast()?, socket.ttl()?), (false, 1));
+    /// socket.set_read_buffer(1 << 16)?;
+    /// socket.set_write_buffer(1 << 16)?;
+    /// assert!(socket.take_error()?.is_none());
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// `set udp A: use of closed network connection`, or what `setsockopt` says.
     pub fn set_broadcast(&self, on: bool) -> io::Result<()> {

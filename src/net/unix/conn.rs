@@ -38,6 +38,36 @@ use std::{
 /// # std::io::Result::Ok(())
 /// ```
 ///
+/// Deadlines hold until they are set again; a time-out begins anew with each operation:
+///
+/// ```
+/// use gopark::net::{NetError, UnixConn};
+/// use std::time::{Duration, Instant};
+/// let (a, _b) = UnixConn::pair()?;
+/// a.set_read_deadline(Some(Instant::now() + Duration::from_millis(2)))?;
+/// assert!(a.read(&mut [0; 8]).unwrap_err().is_timeout());
+/// a.set_write_deadline(None)?;
+/// a.set_deadline(None)?; // both
+/// a.set_read_timeout(Some(Duration::from_millis(2)))?;
+/// assert!(a.read(&mut [0; 8]).unwrap_err().is_timeout());
+/// a.set_write_timeout(None)?;
+/// assert_eq!((a.read_timeout()?, a.write_timeout()?), (Some(Duration::from_millis(2)), None));
+/// # std::io::Result::Ok(())
+/// ```
+///
+/// From std's and back:
+///
+/// ```
+/// use gopark::net::UnixConn;
+/// use std::os::unix::net::UnixStream;
+/// let (a, _b) = UnixStream::pair()?;
+/// let a = UnixConn::from_std(a)?;
+/// let clone = a.clone();
+/// let _blocking: UnixStream = a.into_std()?;
+/// assert!(clone.write(b"x").is_err()); // taken away from all clones
+/// # std::io::Result::Ok(())
+/// ```
+///
 /// Go: `net.UnixConn` (`net/unixsock.go`). `ReadFrom`, `WriteTo` and their like are only where they can
 /// succeed, on [`UnixDatagram`](crate::net::UnixDatagram). `File` is [`dup`](UnixConn::dup), and what
 /// `SyscallConn` leads to are [`with_fd`](UnixConn::with_fd), [`raw_read`](UnixConn::raw_read) and
@@ -67,6 +97,18 @@ impl UnixConn {
     }
 
     /// [`read`](UnixConn::read) into several buffers, filled in order.
+    ///
+    /// ```
+    /// use gopark::net::UnixConn;
+    /// use std::io::{IoSlice, IoSliceMut};
+    /// let (a, b) = UnixConn::pair()?;
+    /// let mut bufs = [IoSlice::new(b"head"), IoSlice::new(b"body")];
+    /// assert_eq!(a.write_buffers(&mut &mut bufs[..])?, 8);
+    /// let (mut head, mut body) = ([0; 4], [0; 64]);
+    /// let n = b.read_vectored(&mut [IoSliceMut::new(&mut head), IoSliceMut::new(&mut body)])?;
+    /// assert_eq!((n, &head, &body[..4]), (8, b"head", b"body".as_slice()));
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     /// Those of [`read`](UnixConn::read).
@@ -120,6 +162,16 @@ impl UnixConn {
 
     /// Waits until a read would not block: data, the end or an error is there.
     ///
+    /// ```
+    /// let (a, b) = gopark::net::UnixConn::pair()?;
+    /// a.writable()?; // there is room
+    /// a.write(b"hello")?;
+    /// b.readable()?;
+    /// assert_eq!(b.peek(&mut [0; 8])?, 5); // a buffer only now
+    /// assert_eq!(b.read(&mut [0; 8])?, 5);
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// Those of [`read`](UnixConn::read).
     pub fn readable(&self) -> io::Result<()> {
@@ -131,6 +183,23 @@ impl UnixConn {
 
     /// Ends waiting in this task: calls `then` in a new one when a read would not block, or will fail;
     /// see [`TcpConn::on_readable`](crate::net::TcpConn::on_readable).
+    ///
+    /// ```
+    /// use gopark::net::UnixConn;
+    /// gopark::run(|| {
+    ///     let (a, b) = UnixConn::pair()?;
+    ///     b.on_readable(|b, readable| {
+    ///         let n = readable.and_then(|()| b.read(&mut [0; 8])).unwrap();
+    ///         b.write(&[n as u8]).unwrap();
+    ///     })?;
+    ///     a.write(b"hello")?;
+    ///     let mut answer = [0];
+    ///     a.read(&mut answer)?;
+    ///     assert_eq!(answer, [5]);
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     /// Those of [`TcpConn::on_readable`](crate::net::TcpConn::on_readable).
@@ -161,6 +230,17 @@ impl UnixConn {
     /// Closes the connection for all its clones: what waits on it fails with `use of closed network
     /// connection`, and so does whatever comes later. A file that this end was bound to stays.
     ///
+    /// ```
+    /// use gopark::net::{NetError, UnixConn};
+    /// let (a, _b) = UnixConn::pair()?;
+    /// let reader = a.try_clone()?;
+    /// let waits = std::thread::spawn(move || reader.read(&mut [0; 8]));
+    /// a.close()?; // for all clones
+    /// assert!(waits.join().unwrap().unwrap_err().is_closed());
+    /// assert_eq!(a.peer_addr().to_string(), "@"); // addresses survive
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// `close unix A->B: use of closed network connection` if it was closed before.
     ///
@@ -170,6 +250,18 @@ impl UnixConn {
     }
 
     /// Ends reading: a read that waits sees the end of the stream, and the peer cannot write any more.
+    ///
+    /// ```
+    /// let (a, b) = gopark::net::UnixConn::pair()?;
+    /// a.close_write()?; // "that was my request"
+    /// assert_eq!(b.read(&mut [0; 8])?, 0);
+    /// b.write(b"answer")?;
+    /// assert_eq!(a.read(&mut [0; 8])?, 6);
+    /// a.close_read()?;
+    /// assert!(b.write(b"more").is_err()); // unlike on TCP, the peer is told
+    /// b.shutdown(std::net::Shutdown::Both)?;
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     /// `close unix A->B: shutdown: ..`.
@@ -199,11 +291,15 @@ impl UnixConn {
     }
 
     /// The address of this end; `@` if nobody named it. It survives closing.
+    ///
+    /// Go: `UnixConn.LocalAddr` (`net/net.go`).
     pub fn local_addr(&self) -> &UnixAddr {
         &self.0.local
     }
 
     /// The address of the other end; `@` if nobody named it. It survives closing.
+    ///
+    /// Go: `UnixConn.RemoteAddr` (`net/net.go`).
     pub fn peer_addr(&self) -> &UnixAddr {
         // Every connection has one; only sockets of datagrams may not.
         self.0.peer.as_ref().unwrap_or(&self.0.local)

@@ -32,6 +32,39 @@ use std::{
 /// # std::io::Result::Ok(())
 /// ```
 ///
+/// Deadlines hold until they are set again; a time-out begins anew with each operation:
+///
+/// ```
+/// use gopark::net::{NetError, UnixDatagram};
+/// use std::time::{Duration, Instant};
+/// let (a, _b) = UnixDatagram::pair()?;
+/// a.set_read_deadline(Some(Instant::now() + Duration::from_millis(2)))?;
+/// assert!(a.recv(&mut [0; 8]).unwrap_err().is_timeout());
+/// a.set_write_deadline(None)?;
+/// a.set_deadline(None)?; // both
+/// a.set_read_timeout(Some(Duration::from_millis(2)))?;
+/// assert!(a.recv(&mut [0; 8]).unwrap_err().is_timeout());
+/// a.set_write_timeout(None)?;
+/// assert_eq!((a.read_timeout()?, a.write_timeout()?), (Some(Duration::from_millis(2)), None));
+/// # std::io::Result::Ok(())
+/// ```
+///
+/// From std's and back, and the options that Unix sockets have:
+///
+/// ```
+/// use gopark::net::UnixDatagram;
+/// let (a, b) = std::os::unix::net::UnixDatagram::pair()?;
+/// let b = UnixDatagram::from_std(b)?;
+/// b.set_pass_credentials(true)?;
+/// b.set_read_buffer(1 << 16)?;
+/// b.set_write_buffer(1 << 16)?;
+/// a.send(b"who am I?")?;
+/// let message = b.read_msg(&mut [0; 16], 0, 0)?;
+/// assert_eq!(message.credentials.unwrap().pid, std::process::id() as i32);
+/// let _blocking: std::os::unix::net::UnixDatagram = b.into_std()?;
+/// # std::io::Result::Ok(())
+/// ```
+///
 /// Go: `net.UnixConn` (`net/unixsock.go`) on `unixgram`. `ReadFrom` and `ReadFromUnix` are
 /// [`recv_from`](UnixDatagram::recv_from), `WriteTo` and `WriteToUnix` are
 /// [`send_to`](UnixDatagram::send_to). Of std's methods `connect` has no twin: as in Go, a socket is
@@ -46,6 +79,16 @@ impl UnixDatagram {
 
     /// Waits for a datagram and returns how many of its bytes are in `buf`. What does not fit is lost;
     /// zero bytes are a datagram too.
+    ///
+    /// ```
+    /// let (a, b) = gopark::net::UnixDatagram::pair()?;
+    /// a.send(b"hello")?;
+    /// assert_eq!(b.peek_from(&mut [0; 8])?, (5, None)); // is still there
+    /// let mut buf = [0; 4];
+    /// assert_eq!(b.recv(&mut buf)?, 4); // the rest is lost
+    /// assert_eq!(&buf, b"hell");
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     /// `read unixgram A: i/o timeout` after the read deadline; `.. use of closed network connection`.
@@ -231,6 +274,17 @@ impl UnixDatagram {
 
     /// Closes the socket for all its clones: what waits on it fails with `use of closed network
     /// connection`, and so does whatever comes later. The file it was bound to stays.
+    ///
+    /// ```
+    /// use gopark::net::{NetError, UnixDatagram};
+    /// let (a, _b) = UnixDatagram::pair()?;
+    /// assert!(UnixDatagram::bind("")?.peer_addr().is_none());
+    /// let receiver = a.try_clone()?;
+    /// let waits = std::thread::spawn(move || receiver.recv(&mut [0; 8]));
+    /// a.close()?; // for all clones
+    /// assert!(waits.join().unwrap().unwrap_err().is_closed());
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     /// `close unixgram A: use of closed network connection` if it was closed before.

@@ -74,6 +74,15 @@ impl UnixListener {
 
     /// The next connection if one is in the queue already; never waits for one.
     ///
+    /// ```
+    /// use gopark::net::{UnixConn, UnixListener};
+    /// let listener = UnixListener::bind("")?; // the kernel makes up a name
+    /// assert!(listener.try_accept()?.is_none());
+    /// let _client = UnixConn::connect(&listener.local_addr().name)?;
+    /// assert!(listener.try_accept()?.is_some());
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// Those of [`accept`](UnixListener::accept).
     pub fn try_accept(&self) -> io::Result<Option<(UnixConn, UnixAddr)>> {
@@ -149,6 +158,18 @@ impl UnixListener {
     /// accepted. Removes its file first, unless told otherwise; only once, so that a second close
     /// leaves alone the file of whoever listens there now.
     ///
+    /// ```
+    /// use gopark::net::{NetError, UnixListener};
+    /// let path = std::env::temp_dir().join(format!("gopark-doc-close-{}.sock", std::process::id()));
+    /// let listener = UnixListener::bind(&path)?;
+    /// listener.set_unlink_on_close(false);
+    /// listener.try_clone()?.close()?; // a clone is the same listener
+    /// assert!(listener.accept().unwrap_err().is_closed());
+    /// assert!(path.exists()); // for whoever listens there next
+    /// std::fs::remove_file(path)?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// `close unix A: use of closed network connection` if it was closed before.
     ///
@@ -170,6 +191,15 @@ impl UnixListener {
 
     /// Sets the moment after which accepts fail; `None` is never. It reaches accepts that wait, stays
     /// until it is set again, and has nothing to do with the connections.
+    ///
+    /// ```
+    /// use gopark::net::{NetError, UnixListener};
+    /// use std::time::{Duration, Instant};
+    /// let listener = UnixListener::bind("")?;
+    /// listener.set_deadline(Some(Instant::now() + Duration::from_millis(2)))?;
+    /// assert!(listener.accept().unwrap_err().is_timeout());
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     /// `use of closed network connection`, without operation and address.

@@ -14,6 +14,14 @@ use std::{
 const MOST_DESCRIPTORS: usize = 253;
 
 /// Who a process is. Go: `syscall.Ucred`.
+///
+/// ```
+/// use gopark::net::{Credentials, UnixConn};
+/// let (a, _b) = UnixConn::pair()?;
+/// let Credentials { pid, .. } = a.peer_credentials()?;
+/// assert_eq!(pid, std::process::id() as i32);
+/// # std::io::Result::Ok(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Credentials {
     /// The process.
@@ -25,6 +33,17 @@ pub struct Credentials {
 }
 
 /// What came with a message.
+///
+/// ```
+/// use gopark::net::UnixConn;
+/// let (a, b) = UnixConn::pair()?;
+/// b.set_pass_credentials(true)?;
+/// a.write(b"who am I?")?;
+/// let message = b.read_msg(&mut [0; 16], 0, 0)?;
+/// assert_eq!(message.credentials.unwrap().pid, std::process::id() as i32);
+/// assert!(message.fds.is_empty() && message.from.is_none());
+/// # std::io::Result::Ok(())
+/// ```
 #[derive(Debug)]
 pub struct UnixMessage {
     /// The bytes that are in the buffer. On a connection, zero with nothing else is its end.
@@ -190,6 +209,17 @@ impl UnixConn {
 impl UnixDatagram {
     /// Waits for a datagram, and up to `most_fds` descriptors that came with it, `flags` being those of
     /// `recvmsg`.
+    ///
+    /// ```
+    /// use gopark::net::UnixDatagram;
+    /// use std::os::fd::AsFd;
+    /// let (a, b) = UnixDatagram::pair()?;
+    /// let (reader, _writer) = std::io::pipe()?;
+    /// a.write_msg(b"a pipe", &[reader.as_fd()], None, 0)?;
+    /// let message = b.read_msg(&mut [0; 16], 1, 0)?;
+    /// assert_eq!((message.bytes, message.fds.len()), (6, 1));
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     /// Those of [`recv`](UnixDatagram::recv), the system call being `recvmsg`.

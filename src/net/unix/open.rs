@@ -167,10 +167,18 @@ fn pair(net: UnixNet) -> io::Result<(Inner, Inner)> {
 impl UnixConn {
     /// Connects to the listener called `name` on `unix`: a path, or `@` and an abstract name.
     ///
+    /// ```
+    /// use gopark::net::UnixConn;
+    /// let err = UnixConn::connect("/nonexistent.sock").unwrap_err();
+    /// assert_eq!(err.to_string(), "dial unix /nonexistent.sock: connect: no such file or directory");
+    /// ```
+    ///
     /// # Errors
     /// `dial unix /s: connect: no such file or directory`, and the like. When the listener's queue is
     /// full the kernel does not wait: `.. connect: resource temporarily unavailable`, whose kind is
     /// `WouldBlock`.
+    ///
+    /// Go: `net.DialUnix` (`net/unixsock.go`).
     pub fn connect(name: impl AsRef<OsStr>) -> io::Result<UnixConn> {
         let addr = UnixAddr::new(name.as_ref(), UnixNet::Stream);
         dial(
@@ -194,6 +202,14 @@ impl UnixConn {
 
     /// Both ends of a connection of packets.
     ///
+    /// ```
+    /// let (a, b) = gopark::net::UnixConn::packet_pair()?;
+    /// a.write(b"one")?;
+    /// a.write(b"two")?;
+    /// assert_eq!(b.read(&mut [0; 16])?, 3); // packets stay apart
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// As [`pair`](UnixConn::pair).
     pub fn packet_pair() -> io::Result<(UnixConn, UnixConn)> {
@@ -208,6 +224,8 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// `listen unixgram /s: bind: address already in use`, and the like.
+    ///
+    /// Go: `net.ListenUnixgram` (`net/unixsock.go`).
     pub fn bind(name: impl AsRef<OsStr>) -> io::Result<UnixDatagram> {
         let addr = UnixAddr::new(name.as_ref(), UnixNet::Datagram);
         listen_gram(&addr, &ControlHook::default())
@@ -238,8 +256,19 @@ impl UnixDatagram {
 
     /// A socket that talks to `name` only, and has no name itself.
     ///
+    /// ```
+    /// use gopark::net::UnixDatagram;
+    /// let log = UnixDatagram::bind("")?;
+    /// let conn = UnixDatagram::connect(&log.local_addr().name)?;
+    /// conn.send(b"started")?;
+    /// assert_eq!(log.recv(&mut [0; 16])?, 7);
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// `dial unixgram /s: connect: no such file or directory`, and the like.
+    ///
+    /// Go: `net.DialUnix` (`net/unixsock.go`) on `unixgram`.
     pub fn connect(name: impl AsRef<OsStr>) -> io::Result<UnixDatagram> {
         let addr = UnixAddr::new(name.as_ref(), UnixNet::Datagram);
         dial_gram(
@@ -252,6 +281,13 @@ impl UnixDatagram {
     }
 
     /// Two sockets that talk to each other.
+    ///
+    /// ```
+    /// let (a, b) = gopark::net::UnixDatagram::pair()?;
+    /// a.send(b"hello")?;
+    /// assert_eq!(b.recv(&mut [0; 16])?, 5);
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     /// What `socketpair` says, most often too many open files.
@@ -268,6 +304,8 @@ impl UnixListener {
     /// # Errors
     /// `listen unix /s: bind: address already in use`, and the like; also if the file is left over from
     /// a listener that is gone.
+    ///
+    /// Go: `net.ListenUnix` (`net/unixsock.go`).
     pub fn bind(name: impl AsRef<OsStr>) -> io::Result<UnixListener> {
         let addr = UnixAddr::new(name.as_ref(), UnixNet::Stream);
         listen(

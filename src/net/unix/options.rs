@@ -57,6 +57,9 @@ macro_rules! options {
             ///
             /// ```
             #[doc = concat!("let (a, _b) = gopark::net::", stringify!($conn), "::pair()?;")]
+            /// a.set_pass_credentials(true)?; // of each message's sender
+            /// a.set_read_buffer(1 << 16)?;
+            /// a.set_write_buffer(1 << 16)?;
             /// assert!(a.take_error()?.is_none());
             /// # std::io::Result::Ok(())
             /// ```

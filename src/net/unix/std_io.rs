@@ -134,6 +134,19 @@ impl UnixListener {
     /// Takes over a listener of std's, of bytes or of packets. Its file is not removed at the end,
     /// unless [`set_unlink_on_close`](UnixListener::set_unlink_on_close) says so.
     ///
+    /// ```
+    /// use gopark::net::{UnixConn, UnixListener};
+    /// let path = std::env::temp_dir().join(format!("gopark-doc-std-{}.sock", std::process::id()));
+    /// let made = std::os::unix::net::UnixListener::bind(&path)?;
+    /// let listener = UnixListener::from_std(made)?;
+    /// let _client = UnixConn::connect(&path)?;
+    /// listener.accept()?;
+    /// let back = listener.into_std()?; // blocking again
+    /// drop(back);
+    /// std::fs::remove_file(path)?; // nobody else does
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// What the kernel says to non-blocking mode.
     ///
@@ -144,6 +157,14 @@ impl UnixListener {
 
     /// The listener as std's, in blocking mode. It is taken away from all clones, for which it is
     /// closed. Its file stays.
+    ///
+    /// ```
+    /// let listener = gopark::net::UnixListener::bind("")?;
+    /// let clone = listener.clone();
+    /// let _blocking = listener.into_std()?;
+    /// assert!(clone.accept().is_err()); // taken away from all clones
+    /// # std::io::Result::Ok(())
+    /// ```
     ///
     /// # Errors
     /// `file unix A: use of closed network connection`, or what the kernel says.
