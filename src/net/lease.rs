@@ -24,11 +24,11 @@ use std::ops::Deref;
 /// # let listener = TcpListener::bind("127.0.0.1:0")?;
 /// # let conn = TcpConn::connect(listener.local_addr()?)?;
 /// # let (peer, _) = listener.accept()?;
-/// peer.write(&vec![0; 2 * LEASE_SIZE])?;
+/// peer.write(&vec![0; LEASE_SIZE + 1])?;
 /// assert!(conn.read_lease()?.len() <= LEASE_SIZE); // the rest is for the next one
 /// # std::io::Result::Ok(())
 /// ```
-pub const LEASE_SIZE: usize = 16 * 1024;
+pub const LEASE_SIZE: usize = 64 * 1024;
 /// How many idle buffers a thread keeps.
 const KEPT: usize = 32;
 

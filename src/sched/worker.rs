@@ -107,6 +107,8 @@ pub(crate) struct Worker {
     left: Cell<u32>,
     granted: Cell<u32>,
     budget: Cell<u32>,
+    /// Nanoseconds of a turn, in the slowest stretch of late.
+    slow: Cell<u64>,
     /// When the current stretch of work began; 0 if it began with a sleep.
     busy_since: Cell<u64>,
     turn: Cell<u32>,
@@ -220,6 +222,7 @@ impl Worker {
             left: Cell::new(1),
             granted: Cell::new(1),
             budget: Cell::new(64),
+            slow: Cell::new(0),
             busy_since: Cell::new(0),
             turn: Cell::new(0),
             ids: Cell::new([0, 0]),
@@ -390,8 +393,13 @@ impl Worker {
         let now = clock::now();
         let since = self.busy_since.get();
         if since != 0 {
-            // How many switches fit into a slice, judging by the last stretch.
+            // How many switches fit into a slice, judging by the last stretch; or by one before it,
+            // if that was slower. Where tasks that compute take turns with others that are quick, a
+            // stretch of quick ones says nothing about the next.
             let each = (now.saturating_sub(since) / u64::from(self.granted.get())).max(1);
+            let slow = self.slow.get();
+            let each = each.max(slow - slow / 8);
+            self.slow.set(each);
             let fit = u32::try_from(SLICE / each).unwrap_or(u32::MAX);
             self.budget.set(fit.clamp(1, MOST_SWITCHES));
         }
