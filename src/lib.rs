@@ -77,8 +77,9 @@ pub mod task;
 pub use {
     descriptor::Descriptor,
     netpoll::Reason,
+    sched::builder::Builder,
     sched::metrics::{Metrics, WorkerMetrics},
-    sched::runtime::{Builder, Handle, Runtime, run},
+    sched::runtime::{Handle, Runtime, run},
     sched::shutdown::ShutdownReport,
     sched::watchdog::Hog,
     task::{

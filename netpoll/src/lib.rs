@@ -41,6 +41,8 @@ pub mod clock {
         NOW.set(now);
     }
 }
+#[cfg(not(loom))]
+pub mod counters;
 pub mod desc;
 pub mod error;
 pub mod fd_mutex;

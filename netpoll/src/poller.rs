@@ -21,6 +21,8 @@
 //! Go: `runtime/netpoll_epoll.go`, `netpoll` and `netpollBreak`.
 
 use crate::clock;
+pub use crate::counters::Counters;
+use crate::counters::bump;
 use crate::desc::{Event, Mode, PollDesc, Reactor};
 use crate::error::Error;
 use crate::prefetch::prefetch;
@@ -35,7 +37,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 const _: () = assert!(
@@ -112,49 +114,6 @@ struct Shared {
     removed: Removed,
     stale_timers: AtomicUsize,
     counters: Counters,
-}
-
-/// What a poller has done so far. Written by its thread, readable from any.
-///
-/// ```
-/// use std::sync::atomic::Ordering::Relaxed;
-/// let poller = netpoll::Poller::new()?;
-/// poller.poll(Some(std::time::Duration::ZERO))?;
-/// let counters = poller.counters();
-/// assert_eq!((counters.polls.load(Relaxed), counters.sleeps.load(Relaxed)), (1, 0));
-/// # Ok::<(), std::io::Error>(())
-/// ```
-#[derive(Debug, Default)]
-pub struct Counters {
-    /// Calls of `epoll_wait`.
-    pub polls: AtomicU64,
-    /// Calls of `epoll_wait` that were allowed to block.
-    pub sleeps: AtomicU64,
-    /// Events that belonged to a registered descriptor.
-    pub events: AtomicU64,
-    /// Events dropped because their descriptor was gone.
-    pub stale_events: AtomicU64,
-    /// Descriptors registered so far.
-    pub registrations: AtomicU64,
-    /// Descriptors registered now.
-    pub descriptors: AtomicU64,
-    /// Timers that came.
-    pub timers_fired: AtomicU64,
-    /// Wake-ups by other threads that cost a write.
-    pub wakes: AtomicU64,
-    /// Reads that went straight to park because the last one had emptied the socket.
-    pub skipped_reads: AtomicU64,
-    /// System calls that met EAGAIN.
-    pub eagains: AtomicU64,
-}
-
-/// Adds one to a counter that only this thread writes: a load and a store, no locked instruction.
-#[inline]
-pub(crate) fn bump(counter: &AtomicU64, by: u64) {
-    counter.store(
-        counter.load(Ordering::Relaxed).wrapping_add(by),
-        Ordering::Relaxed,
-    );
 }
 
 impl Poller {
@@ -491,6 +450,12 @@ impl Poller {
 
     /// Does anybody wait for a descriptor registered here? Who does so without a task is known nowhere
     /// else.
+    ///
+    /// ```
+    /// let poller = netpoll::Poller::new()?;
+    /// assert!(!poller.is_waited_for());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn is_waited_for(&self) -> bool {
         let waits = |desc: &PollDesc| desc.is_waited(Mode::Read) || desc.is_waited(Mode::Write);
         self.descs
@@ -578,6 +543,14 @@ impl PollerHandle {
 
     /// Has the kernel events that the poller has not collected yet? A system call, and by the time the
     /// answer is used it may be wrong.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// let poller = netpoll::Poller::new()?;
+    /// poller.poll(Some(Duration::ZERO))?;
+    /// assert!(!poller.handle().has_events());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn has_events(&self) -> bool {
         let mut epoll = libc::pollfd {
             fd: self.0.registry.as_raw_fd(),

@@ -3,6 +3,7 @@
 //! | file          | what it is                                                              |
 //! |---------------|-------------------------------------------------------------------------|
 //! | `worker`      | one thread: its loop, its queues, its poller, how a task parks on it     |
+//! | `poll`        | when a worker asks the kernel: under load, and before it sleeps          |
 //! | `ring`        | unstarted tasks, which idle workers may take (Go's `runq`)               |
 //! | `inbox`       | wake-ups and tasks from other threads                                    |
 //! | `idle`        | who sleeps, and who is called to look for unstarted tasks                |
@@ -11,7 +12,8 @@
 //! | `crew`        | the list of the workers                                                  |
 //! | `presence`    | whether a worker has a thread, and takes new tasks                        |
 //! | `spare`       | when spare workers start and leave                                       |
-//! | `runtime`     | build, spawn from outside, run                                           |
+//! | `builder`     | the settings of a runtime, and its start                                 |
+//! | `runtime`     | spawn from outside, run                                                  |
 //! | `shutdown`    | ending every task and every thread within a bound                        |
 //! | `blocking`    | a pool of threads for calls that would hold a worker                     |
 //! | `urgency`     | what the kernel is told about the threads                                |
@@ -28,6 +30,8 @@ pub(crate) mod ring;
 #[cfg(not(loom))]
 pub(crate) mod blocking;
 #[cfg(not(loom))]
+pub(crate) mod builder;
+#[cfg(not(loom))]
 mod cpu_clock;
 #[cfg(not(loom))]
 mod crew;
@@ -37,6 +41,8 @@ pub(crate) mod metrics;
 pub(crate) mod overflow;
 #[cfg(not(loom))]
 pub(crate) mod placement;
+#[cfg(not(loom))]
+mod poll;
 #[cfg(not(loom))]
 pub(crate) mod runtime;
 #[cfg(not(loom))]

@@ -20,14 +20,13 @@
 use super::cpu_clock::CpuClock;
 use super::inbox::Inbox;
 use super::metrics::{Counts, add, set};
-use super::placement::PATIENCE;
 use super::presence::Presence;
 use super::ring::Ring;
 use super::runtime::Shared;
 use super::sharing::Patience;
 use crate::stack::{Arena, Pool, overflow};
 use crate::task::header::Header;
-use netpoll::{Park, Poller, PollerHandle, Reason, Refusal, Slot, Waiter, clock};
+use netpoll::{Park, Poller, PollerHandle, Reason, Refusal, Slot, Waiter};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::panic::Location;
@@ -37,12 +36,7 @@ use std::sync::atomic::{
     AtomicBool, AtomicPtr, AtomicU64,
     Ordering::{Relaxed, Release},
 };
-use std::time::Duration;
 
-/// How long a worker runs tasks before it asks the kernel again, in nanoseconds.
-const SLICE: u64 = 100_000;
-/// At most so many switches between two polls, however short they are.
-const MOST_SWITCHES: u32 = 1024;
 /// Every so many switches a task that yielded goes before those that are ready.
 const YIELDED_EVERY: u32 = 8;
 /// Every so many switches it looks at the common queue even though it has work of its own. Go: 61.
@@ -50,14 +44,8 @@ const INJECTED_EVERY: u32 = 64;
 /// How many turns ahead a task's header is asked for, and how many its stack.
 const HEADER_AHEAD: usize = 6;
 const STACK_AHEAD: usize = 3;
-/// How often a worker looks whether everything has ended, while it shuts down.
-const SHUTDOWN_LOOK: Duration = Duration::from_millis(2);
-/// A worker with more cached stacks than this, and nothing to do for a while, trims them.
-const KEEP_STACKS: usize = 64;
 /// Holds on the arena that a worker keeps for the next tasks it spawns.
 const KEEP_HOLDS: usize = 64;
-/// How long a worker must have been quiet before it trims, and the pause between two trims.
-const TRIM_PAUSE: Duration = Duration::from_millis(200);
 /// Task numbers are taken in blocks, so that spawning does not share a counter.
 const ID_BLOCK: u64 = 1024;
 
@@ -96,26 +84,26 @@ pub(crate) struct Worker {
     /// Holds on the arena that handles have given back, for those to come: counting up and down in a
     /// word that all workers share is what a spawn would mostly cost.
     arenas: RefCell<Vec<Arc<Arena>>>,
-    ready: RefCell<VecDeque<NonNull<Header>>>,
+    pub(super) ready: RefCell<VecDeque<NonNull<Header>>>,
     yielded: RefCell<VecDeque<NonNull<Header>>>,
     current: Cell<Option<NonNull<Header>>>,
     /// The newest of the started tasks, which are linked through their headers.
     tasks: Cell<Option<NonNull<Header>>>,
-    stopping: Cell<bool>,
+    pub(super) stopping: Cell<bool>,
     keeps_thread: Cell<bool>,
     /// Switches left until the next poll, and how many there were to begin with.
-    left: Cell<u32>,
-    granted: Cell<u32>,
-    budget: Cell<u32>,
+    pub(super) left: Cell<u32>,
+    pub(super) granted: Cell<u32>,
+    pub(super) budget: Cell<u32>,
     /// Nanoseconds of a turn, in the slowest stretch of late.
-    slow: Cell<u64>,
+    pub(super) slow: Cell<u64>,
     /// When the current stretch of work began; 0 if it began with a sleep.
-    busy_since: Cell<u64>,
+    pub(super) busy_since: Cell<u64>,
     turn: Cell<u32>,
     ids: Cell<[u64; 2]>,
     pub(super) stolen: RefCell<Vec<NonNull<Header>>>,
     pub(super) patience: Cell<Patience>,
-    switches_at_trim: Cell<u64>,
+    pub(super) switches_at_trim: Cell<u64>,
 }
 
 /// The worker of the calling thread, if it is one.
@@ -385,95 +373,6 @@ impl Worker {
             let slot = Header::release(task);
             self.pool.borrow_mut().put(&self.runtime.arena, slot);
         }
-    }
-
-    /// Asks the kernel what has become ready, without waiting. False if the worker must end.
-    #[cold]
-    fn poll_busy(&self) -> bool {
-        let now = clock::now();
-        let since = self.busy_since.get();
-        if since != 0 {
-            // How many switches fit into a slice, judging by the last stretch; or by one before it,
-            // if that was slower. Where tasks that compute take turns with others that are quick, a
-            // stretch of quick ones says nothing about the next.
-            let each = (now.saturating_sub(since) / u64::from(self.granted.get())).max(1);
-            let slow = self.slow.get();
-            let each = each.max(slow - slow / 8);
-            self.slow.set(each);
-            let fit = u32::try_from(SLICE / each).unwrap_or(u32::MAX);
-            self.budget.set(fit.clamp(1, MOST_SWITCHES));
-        }
-        if !self.look_at_shutdown() {
-            return false;
-        }
-        set(&self.shared.counts.ready, self.ready.borrow().len() as u64);
-        self.poll(Some(Duration::ZERO));
-        self.busy_since.set(now);
-        true
-    }
-
-    /// Waits until there is something to do. False if the worker must end.
-    fn sleep(&self) -> bool {
-        if !self.look_at_shutdown() || self.leaves() {
-            return false;
-        }
-        let counts = &self.shared.counts;
-        set(&counts.ready, 0);
-        set(&counts.stacks_cached, self.pool.borrow().len() as u64);
-        let timeout = if self.stopping.get() {
-            Some(SHUTDOWN_LOOK)
-        } else if self.trim_stacks() {
-            Some(TRIM_PAUSE)
-        } else {
-            None
-        };
-        if self.patience.get() == Patience::Asked {
-            // Nobody need call it meanwhile: it looks again soon.
-            self.poll(Some(PATIENCE));
-            self.patience.set(Patience::Spent);
-        } else if self.runtime.workers.len() > 1 && self.shared.presence.is_open() {
-            let (idlers, me) = (&self.runtime.idlers, self.shared.index);
-            idlers.rest(me);
-            // Whoever offered work before it could see that we are idle has not called us.
-            let work = self.runtime.has_unstarted();
-            self.poll(if work { Some(Duration::ZERO) } else { timeout });
-            if idlers.resume(me) {
-                self.steal();
-                self.runtime.search_is_over();
-            }
-        } else {
-            self.poll(timeout);
-        }
-        self.busy_since.set(0);
-        true
-    }
-
-    /// Gives memory of stacks that nobody has used for a while back to the kernel, a little at a
-    /// time. True if there may be more to do after a pause.
-    fn trim_stacks(&self) -> bool {
-        let cached = self.pool.borrow().len();
-        if cached <= KEEP_STACKS {
-            return false;
-        }
-        let switches = self.shared.counts.switches.load(Relaxed);
-        let quiet = self.switches_at_trim.replace(switches) == switches;
-        if quiet {
-            self.pool.borrow_mut().trim(&self.runtime.arena)
-        } else {
-            true
-        }
-    }
-
-    fn poll(&self, timeout: Option<Duration>) {
-        if let Err(err) = self.poller.poll(timeout) {
-            // The kernel refuses epoll_wait only for a bad descriptor or address, never for load.
-            panic!("gopark: epoll_wait failed: {err}");
-        }
-        // The whole batch runs before the next poll: a later event would queue behind it anyway.
-        let batch = u32::try_from(self.ready.borrow().len()).unwrap_or(u32::MAX);
-        let grant = self.budget.get().max(batch);
-        self.left.set(grant);
-        self.granted.set(grant);
     }
 
     /// Takes in what other threads have handed over.

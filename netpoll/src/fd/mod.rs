@@ -239,7 +239,7 @@ impl Fd {
         park::with_current(|p| {
             // A thread that cannot get a poller learns that in the wait that follows.
             if let Ok(poller) = p.try_poller() {
-                crate::poller::bump(&poller.counters().eagains, 1);
+                crate::counters::bump(&poller.counters().eagains, 1);
             }
         });
     }

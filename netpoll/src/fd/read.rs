@@ -139,7 +139,7 @@ impl Fd {
         if drained && self.desc.home(Mode::Read) != 0 && self.desc.is_quiet(Mode::Read) {
             park::with_current(|p| {
                 let poller = p.try_poller()?;
-                crate::poller::bump(&poller.counters().skipped_reads, 1);
+                crate::counters::bump(&poller.counters().skipped_reads, 1);
                 p.wait_event(&self.desc, self.sysfd, Mode::Read, Reason::Read)
             })?;
         } else {
