@@ -15,7 +15,18 @@ struct Server {
 
 impl Server {
     fn start(arguments: &[&str]) -> Server {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_gopark"));
+        Server::run(Command::new(env!("CARGO_BIN_EXE_gopark")), arguments)
+    }
+
+    /// A server that may have so many files open, its connections among them.
+    fn start_with_open_files(most: usize, arguments: &[&str]) -> Server {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit -n {most}; exec \"$0\" \"$@\"")]);
+        command.arg(env!("CARGO_BIN_EXE_gopark"));
+        Server::run(command, arguments)
+    }
+
+    fn run(mut command: Command, arguments: &[&str]) -> Server {
         command
             .arg("serve")
             .args(arguments)
@@ -203,6 +214,54 @@ fn a_signal_stops_the_server_with_exit_code_0_and_idle_connections_end() {
             assert_eq!(idle.read(&mut [0; 10]).unwrap(), 0, "{service} {signal}");
             assert_eq!(server.exit_code(), Some(0), "{service} {signal}");
         }
+    }
+}
+
+#[test]
+fn a_request_that_is_under_way_when_the_signal_comes_is_answered() {
+    let mut server = Server::start(&["http", "--request-timeout", "1m", "--drain", "1m"]);
+    let mut busy = server.connect();
+    // A whole request and half of another in one segment: the answer says that both were read.
+    busy.write_all(b"GET /plaintext HTTP/1.1\r\nHost: a\r\n\r\nGET /plaintext HTTP/1.1\r\n")
+        .unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"Hello, World!") {
+        let mut byte = [0];
+        busy.read_exact(&mut byte).unwrap();
+        answer.push(byte[0]);
+    }
+    let mut idle = server.connect();
+    server.signal("-INT");
+    // The last read of those without a request is over: the other one had the same time.
+    assert_eq!(idle.read(&mut [0; 10]).unwrap(), 0);
+    busy.write_all(b"Host: a\r\n\r\n").unwrap();
+    let mut rest = String::new();
+    busy.read_to_string(&mut rest).unwrap();
+    assert!(rest.starts_with("HTTP/1.1 200 OK\r\n"), "{rest}");
+    assert_eq!(server.exit_code(), Some(0));
+}
+
+#[test]
+fn without_descriptors_clients_are_refused_and_none_is_left_waiting() {
+    let server = Server::start_with_open_files(32, &["echo"]);
+    let answered = |stream: &mut TcpStream| {
+        // Both fail where the server has closed with something unread.
+        stream.write_all(b"x").is_ok() && stream.read(&mut [0; 1]).is_ok_and(|count| count == 1)
+    };
+    let mut served = Vec::new();
+    for _ in 0..64 {
+        let mut stream = server.connect();
+        let begun = Instant::now();
+        if answered(&mut stream) {
+            served.push(stream);
+        }
+        assert!(begun.elapsed() < PATIENCE, "a client was left waiting");
+    }
+    assert!((1..32).contains(&served.len()), "{} served", served.len());
+    drop(served);
+    let until = Instant::now() + PATIENCE;
+    while !answered(&mut server.connect()) {
+        assert!(Instant::now() < until, "the server did not recover");
     }
 }
 

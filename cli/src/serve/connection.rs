@@ -51,6 +51,9 @@ pub fn serve<S: Session>(
             Ok(input) if input.is_empty() => return Ok(()),
             Ok(input) => input,
             Err(error) if error.kind() == ErrorKind::TimedOut => {
+                if limit.goes_on(conn, connections)? {
+                    continue;
+                }
                 out.clear();
                 session.late(&mut out);
                 if out.is_empty() {
@@ -101,6 +104,8 @@ struct Limit {
     patience: Patience,
     was_idle: Option<bool>,
     second: u64,
+    /// When the time of the request that is under way is over.
+    request: Option<Instant>,
 }
 
 impl Limit {
@@ -109,6 +114,7 @@ impl Limit {
             patience,
             was_idle: None,
             second: 0,
+            request: None,
         }
     }
 
@@ -131,6 +137,19 @@ impl Limit {
             return Ok(());
         }
         (self.was_idle, self.second) = (Some(idle), second);
-        connections.wait_until(conn, patience.map(|time| Instant::now() + time))
+        let deadline = patience.map(|time| Instant::now() + time);
+        self.request = deadline.filter(|_| !idle);
+        connections.wait_until(conn, deadline)
+    }
+
+    /// After a read that timed out: whether it did so only because the server is stopping, and a
+    /// request is under way that has time left. Then the connection has that time again.
+    fn goes_on(&self, conn: &TcpConn, connections: &Connections) -> io::Result<bool> {
+        let left = self.request.filter(|until| Instant::now() < *until);
+        if left.is_none() || !connections.stopping() {
+            return Ok(false);
+        }
+        conn.set_read_deadline(left)?;
+        Ok(true)
     }
 }

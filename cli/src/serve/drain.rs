@@ -2,7 +2,8 @@
 //!
 //! A stop sets the flag first and then gives every connection a short read deadline; a connection
 //! that sets a deadline looks at the flag afterwards. So one of the two always comes last, and a
-//! connection never waits longer than it should.
+//! connection never waits longer than it should. One that finds itself in the middle of a request
+//! when that deadline comes goes on as long as the request may take, and the drain.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};

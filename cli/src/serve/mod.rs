@@ -5,6 +5,7 @@ pub mod http;
 pub mod rules;
 pub mod session;
 
+mod accepting;
 mod connection;
 mod crowd;
 mod datagrams;

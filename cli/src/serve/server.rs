@@ -3,8 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
+use super::accepting::accept;
 use super::connection::{self, Manner, Patience};
 use super::drain::Connections;
 use super::http::Limits;
@@ -13,11 +13,11 @@ use super::http::site::Site;
 use super::session::{Discard, Echo, Session, Work};
 use super::{crowd, datagrams, fanout, shared, stackless, stats};
 use crate::args::{ServeArgs, ServiceKind};
-use crate::failure::{Failure, reason};
+use crate::failure::Failure;
 use crate::peer::announce;
 use crate::sys::{limits, signals};
 use gopark::Runtime;
-use gopark::net::{NetError, TcpConn, TcpListener, UdpConn};
+use gopark::net::{TcpConn, TcpListener, UdpConn};
 
 /// Runs `gopark serve`.
 pub fn command(args: ServeArgs) -> Result<(), Failure> {
@@ -210,33 +210,4 @@ fn each(
             connections.leave(number);
         }));
     })
-}
-
-/// Accepts until the listener is closed.
-fn accept(listener: &TcpListener, start: impl Fn(TcpConn)) -> io::Result<()> {
-    let mut complained = false;
-    loop {
-        match listener.accept() {
-            Ok((conn, _)) => {
-                complained = false;
-                start(conn);
-            }
-            Err(error) if error.is_closed() => return Ok(()),
-            Err(error) if passing(&error) => {
-                if !std::mem::replace(&mut complained, true) {
-                    eprintln!("gopark: cannot accept for now: {}", reason(&error));
-                }
-                gopark::sleep(Duration::from_millis(10));
-            }
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-/// Failures of accept that concern one connection, or pass when others close.
-fn passing(error: &io::Error) -> bool {
-    matches!(
-        error.errno(),
-        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM | libc::ECONNABORTED)
-    )
 }
