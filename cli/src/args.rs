@@ -290,6 +290,9 @@ pub struct PeerArgs {
     /// The echo server to ask (fanout)
     #[arg(long, value_name = "ADDR", value_parser = units::address)]
     pub upstream: Option<SocketAddr>,
+    /// Touch a page of memory of its own for each connection (raw-epoll)
+    #[arg(long)]
+    pub own_pages: bool,
 }
 
 /// The servers that gopark is compared with.

@@ -37,6 +37,8 @@ enum Way {
     NoDeadline,
     /// No task waits for data.
     OnReadable,
+    /// It touches a page of its own for each connection.
+    OwnPages,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -102,8 +104,14 @@ const QUICK: [Program; 4] = [
 ];
 
 /// Every server but the floor.
-pub const CONTENDERS: [Contender; 20] = [
+pub const CONTENDERS: [Contender; 21] = [
     FLOOR_AGAIN,
+    variant(
+        FLOOR,
+        "floor-pages",
+        "the same loop, touching a page of its own for each connection, as every stack must",
+        Way::OwnPages,
+    ),
     GOPARK,
     variant(
         GOPARK,
@@ -246,6 +254,7 @@ impl Contender {
             Way::Four => workload.service == Service::Udp,
             Way::NoDeadline => workload.deadline.is_some(),
             Way::OnReadable => workload.kind == Kind::Idle,
+            Way::OwnPages => workload.name == "echo",
         };
         speaks && shows && (!self.single || workers == 1)
     }
@@ -398,6 +407,7 @@ impl Lineup {
             Way::Offload => _ = command.arg("--offload"),
             Way::Four => _ = command.args(["--tasks", "4"]),
             Way::OnReadable => _ = command.arg("--on-readable"),
+            Way::OwnPages => _ = command.arg("--own-pages"),
         }
         Ok(command)
     }

@@ -50,6 +50,8 @@ pub struct Setup {
     pub tasks: usize,
     /// Beside the connections there are tasks that compute and yield and never end.
     pub crowd: bool,
+    /// A page of its own for each connection, touched for each request.
+    pub own_pages: bool,
 }
 
 /// Runs `gopark peer`. It ends with the process.
@@ -64,6 +66,7 @@ pub fn command(args: PeerArgs) -> Result<(), Failure> {
         offload: args.offload,
         tasks: args.tasks,
         crowd: args.service == ServiceKind::Crowd,
+        own_pages: args.own_pages,
     };
     let site = Site::new(|| "{}\n".into());
     let http = move || Http::new(site.clone(), Limits::default());

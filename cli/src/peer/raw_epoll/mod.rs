@@ -58,6 +58,7 @@ struct Loop<S, F> {
     swept: Instant,
     /// A piece of work is to be done between any two waits.
     crowd: bool,
+    own_pages: bool,
 }
 
 struct Conn<S> {
@@ -70,7 +71,13 @@ struct Conn<S> {
     closing: bool,
     /// Data must have come by then.
     deadline: Option<Instant>,
+    page: Option<Box<Page>>,
 }
+
+/// Memory that no other connection touches: what a stack for each of them costs at the very least,
+/// in the processor's tables of pages.
+#[repr(align(4096))]
+struct Page([u8; 4096]);
 
 /// Whether a connection lives on.
 enum Life {
@@ -94,6 +101,7 @@ impl<S: Session, F: Fn() -> S> Loop<S, F> {
             deadline: setup.deadline,
             swept: Instant::now(),
             crowd: setup.crowd,
+            own_pages: setup.own_pages,
         })
     }
 
@@ -167,6 +175,7 @@ impl<S: Session, F: Fn() -> S> Loop<S, F> {
                 unsent: Vec::new(),
                 closing: false,
                 deadline: None,
+                page: self.own_pages.then(|| Box::new(Page([0; 4096]))),
             });
         }
     }
@@ -188,6 +197,11 @@ impl<S: Session, F: Fn() -> S> Loop<S, F> {
 
 impl<S: Session> Conn<S> {
     fn serve(&mut self, event: Event, buffer: &mut [u8], out: &mut Vec<u8>) -> io::Result<Life> {
+        if let Some(page) = &mut self.page {
+            // Not always the same line of each page: those would share a place in the caches.
+            let at = self.stream.as_raw_fd() as usize % 16 * 64;
+            page.0[at] = std::hint::black_box(page.0[at].wrapping_add(1));
+        }
         self.readable |= event.readable();
         self.ending |= event.ending();
         if !self.unsent.is_empty() {
