@@ -269,6 +269,7 @@ fn a_runtime_ends_with_all_its_spare_workers_within_the_bound() {
             sleeper.join().unwrap();
         }
         eventually("no thread is left", || threads_named("bounded") == 0);
+        assert_eq!(handle.metrics().spare_workers, 0, "none is here any more");
     });
 }
 

@@ -457,6 +457,7 @@ impl Poller {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn is_waited_for(&self) -> bool {
+        self.forget_removed();
         let waits = |desc: &PollDesc| desc.is_waited(Mode::Read) || desc.is_waited(Mode::Write);
         self.descs
             .borrow()

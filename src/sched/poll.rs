@@ -71,7 +71,8 @@ impl Worker {
             // Nobody need call it meanwhile: it looks again soon.
             self.poll(Some(PATIENCE));
             self.patience.set(Patience::Spent);
-        } else if self.runtime.workers.len() > 1 && self.shared.presence.is_open() {
+        } else if self.runtime.workers.most() > 1 && self.shared.presence.is_open() {
+            // Also while it is the only one: a spare one may come while it sleeps.
             let (idlers, me) = (&self.runtime.idlers, self.shared.index);
             idlers.rest(me);
             // Whoever offered work before it could see that we are idle has not called us.

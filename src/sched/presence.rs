@@ -9,6 +9,7 @@
 //! | `OPEN`     | yes    | open   | yes       | the watchdog, to `LEAVING`, after a quiet time                  |
 //! | `LEAVING`  | yes    | open   | no        | the watchdog, to `OPEN`; the thread, to `ENDING`, when it has nothing left |
 //! | `ENDING`   | yes    | closes | no        | the thread: to `ABSENT` as its last act, or to `LEAVING` if something has come |
+//! | `GONE`     | no     | closed | no        | nobody: the runtime has ended, which moves a spare one here from anywhere |
 //!
 //! The state is advice to who places tasks; what decides is the inbox. A push that comes too late
 //! is given back by the closed inbox and goes elsewhere. So a task is never handed to a worker without
@@ -23,6 +24,7 @@ const STARTING: u32 = 1;
 const OPEN: u32 = 2;
 const LEAVING: u32 = 3;
 const ENDING: u32 = 4;
+const GONE: u32 = 5;
 
 /// See the [module documentation](self).
 #[derive(Debug)]
@@ -63,7 +65,12 @@ impl Presence {
 
     /// Has it no thread, and none about to come?
     pub(crate) fn is_away(&self) -> bool {
-        self.0.load(Relaxed) == ABSENT
+        matches!(self.0.load(Relaxed), ABSENT | GONE)
+    }
+
+    /// Is its thread about to end, and another one to be possible?
+    pub(crate) fn is_ending(&self) -> bool {
+        self.0.load(Relaxed) == ENDING
     }
 
     /// The watchdog is about to start a thread. False if there is one.
@@ -110,6 +117,11 @@ impl Presence {
     /// The last act of the thread, if [`Presence::tries_to_end`] has let it go; false if it had not.
     pub(crate) fn has_ended(&self) -> bool {
         self.moves(ENDING, ABSENT)
+    }
+
+    /// The last act of the thread at the end of the runtime. Its inbox is closed.
+    pub(crate) fn has_ended_for_good(&self) {
+        self.0.store(GONE, SeqCst);
     }
 
     fn moves(&self, from: u32, to: u32) -> bool {

@@ -298,13 +298,17 @@ pub(super) fn run_worker(runtime: Arc<Shared>, index: usize, poller: Poller) {
         mine.presence.begins(&mine.inbox);
     }
     let (poller, keep) = Worker::new(mine.clone(), runtime.clone(), poller).main();
-    if index >= runtime.permanent {
-        runtime.spares.put(index, poller);
-        if mine.presence.has_ended() {
-            runtime.spares.retired.fetch_add(1, Relaxed);
-        }
-    } else {
+    if index < runtime.permanent {
         drop(poller);
+    } else if mine.presence.is_ending() {
+        runtime.spares.put(index, poller);
+        runtime.spares.retired.fetch_add(1, Relaxed);
+        let ended = mine.presence.has_ended();
+        debug_assert!(ended, "nobody else moves it");
+    } else {
+        // The runtime ends: no other thread will want it.
+        drop(poller);
+        mine.presence.has_ended_for_good();
     }
     drop((mine, runtime));
     drop(end);

@@ -114,7 +114,7 @@ fn watch(runtime: &Arc<Shared>) {
     let now = Instant::now();
     let mut seen: Vec<Watched> = (0..runtime.workers.most())
         .map(|_| Watched {
-            switches: 0,
+            switches: u64::MAX, // the first look, which may be much later, only takes note
             since: now,
             reported: false,
         })
