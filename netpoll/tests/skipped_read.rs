@@ -49,15 +49,56 @@ fn a_unix_stream_never_skips() {
     assert_eq!(skipped(), before);
 }
 
-#[test]
-fn a_descriptor_that_is_not_registered_yet_never_skips() {
+/// A connection that has had one short read and was never registered.
+fn read_once() -> (Fd, Fd) {
     let (a, b) = tcp_pair();
-    let before = skipped();
-    for _ in 0..100 {
-        b.write(b"x").unwrap();
-        until("the byte is there", || a.read(&mut [0; 8]) == Ok(1));
+    a.set_deadline(&[Mode::Read], after(BOUND)).unwrap();
+    b.write(b"x").unwrap();
+    until("the byte is there", || a.peek(&mut [0; 8]) == Ok(1));
+    assert_eq!(a.read(&mut [0; 8]), Ok(1));
+    (a, b)
+}
+
+#[test]
+fn a_descriptor_that_is_not_registered_yet_is_registered_instead_of_tried() {
+    let (a, b) = read_once();
+    let reader = start(move || a.read(&mut [0; 8]));
+    until("it sleeps", || reader.handle.is_sleeping());
+    b.write(b"yz").unwrap();
+    let handle = reader.handle.clone();
+    assert_eq!(reader.join(), Ok(2));
+    let counters = handle.counters();
+    assert_eq!(counters.registrations.load(SeqCst), 1);
+    assert_eq!(counters.skipped_reads.load(SeqCst), 1);
+    assert_eq!(counters.eagains.load(SeqCst), 0);
+}
+
+#[test]
+fn what_came_before_a_descriptor_was_registered_is_found_after_a_skipped_read() {
+    let came: [fn(&Fd); 3] = [
+        |b| _ = b.write(b"y").unwrap(),
+        |b| b.shutdown(std::net::Shutdown::Write).unwrap(),
+        |b| b.close().unwrap(),
+    ];
+    for (came, found) in came.into_iter().zip([1, 0, 0]) {
+        let (a, b) = read_once();
+        came(&b);
+        until("the kernel has it", || {
+            a.with(|fd| {
+                let mut poll = libc::pollfd {
+                    fd: fd.as_raw_fd(),
+                    events: libc::POLLIN,
+                    revents: 0,
+                };
+                // SAFETY: one valid `pollfd`.
+                unsafe { libc::poll(&mut poll, 1, 0) == 1 }
+            })
+            .unwrap()
+        });
+        let before = skipped();
+        assert_eq!(a.read(&mut [0; 8]), Ok(found));
+        assert_eq!(skipped(), before + 1);
     }
-    assert_eq!(skipped(), before);
 }
 
 /// What a peer does.

@@ -125,9 +125,10 @@ impl Fd {
     /// One read of up to `want` bytes. The read lock is held.
     ///
     /// A read that came back short on a TCP stream has emptied it, and until the next event another
-    /// one could only meet EAGAIN: it is skipped, and the caller parks at once. Not before the
-    /// descriptor is registered (no event would come), and not after a half close, a hang-up, an
-    /// error or urgent data, where a short read proves nothing.
+    /// one could only meet EAGAIN: it is skipped, and the caller parks at once. Not after a half
+    /// close, a hang-up, an error or urgent data, where a short read proves nothing. A descriptor
+    /// that is not registered here yet is registered first, and then the kernel reports whatever is
+    /// there already.
     #[inline]
     fn read_once(
         &self,
@@ -136,7 +137,7 @@ impl Fd {
     ) -> Result<usize, Error> {
         self.desc.check(Mode::Read)?;
         let drained = self.drained.load(Relaxed);
-        if drained && self.desc.home(Mode::Read) != 0 && self.desc.is_quiet(Mode::Read) {
+        if drained && self.desc.is_quiet(Mode::Read) {
             park::with_current(|p| {
                 let poller = p.try_poller()?;
                 crate::counters::bump(&poller.counters().skipped_reads, 1);

@@ -74,7 +74,8 @@ use std::{
 /// `File` is [`dup`](TcpConn::dup), and what `SyscallConn` leads to are [`with_fd`](TcpConn::with_fd),
 /// [`raw_read`](TcpConn::raw_read) and [`raw_write`](TcpConn::raw_write). Of std's methods
 /// `set_nonblocking` has no twin: every operation waits, and [`readable`](TcpConn::readable) and the
-/// deadlines say how long.
+/// deadlines say how long. Nor has `AsFd`: any clone may close the descriptor, so it is lent by
+/// [`with_fd`](TcpConn::with_fd), which keeps it open meanwhile.
 #[derive(Clone)]
 pub struct TcpConn(pub(super) Arc<Inner>);
 

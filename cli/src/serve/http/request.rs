@@ -6,6 +6,9 @@
 
 use super::{Limits, MAX_HEADERS};
 
+/// What browsers and load generators send fits into so many.
+const FEW_HEADERS: usize = 16;
+
 /// What follows the head.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Body {
@@ -45,16 +48,34 @@ pub enum Head<'a> {
 
 /// Reads a request's head from the front of `bytes`.
 pub fn parse<'a>(bytes: &'a [u8], limits: &Limits) -> Head<'a> {
-    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    parse_up_to::<FEW_HEADERS>(bytes, limits).unwrap_or_else(|| parse_all(bytes, limits))
+}
+
+/// Apart, so that its table takes stack only when it is needed: a task that has never gone deeper than
+/// its first page of stack keeps to that page, and a thousand connections to a thousand pages.
+#[cold]
+#[inline(never)]
+fn parse_all<'a>(bytes: &'a [u8], limits: &Limits) -> Head<'a> {
+    parse_up_to::<MAX_HEADERS>(bytes, limits).unwrap_or(Head::Refused(431))
+}
+
+/// [`parse`] with room for `MOST` headers; nothing if there are more.
+#[inline(never)]
+fn parse_up_to<'a, const MOST: usize>(bytes: &'a [u8], limits: &Limits) -> Option<Head<'a>> {
+    let mut headers = [httparse::EMPTY_HEADER; MOST];
     let mut raw = httparse::Request::new(&mut headers);
     let seen = &bytes[..bytes.len().min(limits.head)];
-    let length = match raw.parse(seen) {
-        Ok(httparse::Status::Complete(length)) => length,
-        Ok(httparse::Status::Partial) if bytes.len() >= limits.head => return Head::Refused(431),
-        Ok(httparse::Status::Partial) => return Head::Partial,
-        Err(httparse::Error::TooManyHeaders) => return Head::Refused(431),
-        Err(_) => return Head::Refused(400),
+    let head = match raw.parse(seen) {
+        Ok(httparse::Status::Complete(length)) => head_of(&raw, length, limits),
+        Ok(httparse::Status::Partial) if bytes.len() >= limits.head => Head::Refused(431),
+        Ok(httparse::Status::Partial) => Head::Partial,
+        Err(httparse::Error::TooManyHeaders) => return None,
+        Err(_) => Head::Refused(400),
     };
+    Some(head)
+}
+
+fn head_of<'a>(raw: &httparse::Request<'_, 'a>, length: usize, limits: &Limits) -> Head<'a> {
     let (Some(method), Some(target), Some(minor)) = (raw.method, raw.path, raw.version) else {
         return Head::Refused(400);
     };
