@@ -5,6 +5,7 @@
 //! a bad request even where a guess would be possible.
 
 use super::{Limits, MAX_HEADERS};
+use std::mem::MaybeUninit;
 
 /// What browsers and load generators send fits into so many.
 const FEW_HEADERS: usize = 16;
@@ -62,10 +63,10 @@ fn parse_all<'a>(bytes: &'a [u8], limits: &Limits) -> Head<'a> {
 /// [`parse`] with room for `MOST` headers; nothing if there are more.
 #[inline(never)]
 fn parse_up_to<'a, const MOST: usize>(bytes: &'a [u8], limits: &Limits) -> Option<Head<'a>> {
-    let mut headers = [httparse::EMPTY_HEADER; MOST];
-    let mut raw = httparse::Request::new(&mut headers);
+    let mut headers = [const { MaybeUninit::uninit() }; MOST];
+    let mut raw = httparse::Request::new(&mut []);
     let seen = &bytes[..bytes.len().min(limits.head)];
-    let head = match raw.parse(seen) {
+    let head = match raw.parse_with_uninit_headers(seen, &mut headers) {
         Ok(httparse::Status::Complete(length)) => head_of(&raw, length, limits),
         Ok(httparse::Status::Partial) if bytes.len() >= limits.head => Head::Refused(431),
         Ok(httparse::Status::Partial) => Head::Partial,
