@@ -76,7 +76,7 @@ fn a_descriptor_that_is_not_registered_yet_is_registered_instead_of_tried() {
 #[test]
 fn what_came_before_a_descriptor_was_registered_is_found_after_a_skipped_read() {
     let came: [fn(&Fd); 3] = [
-        |b| _ = b.write(b"y").unwrap(),
+        |b| b.write(b"y").unwrap(),
         |b| b.shutdown(std::net::Shutdown::Write).unwrap(),
         |b| b.close().unwrap(),
     ];
