@@ -336,16 +336,17 @@ slices kept nothing.
 
 The load is a closed loop (see `gopark load --help`), except in 'uneven' and 'fairness': there each
 connection sends at its own pace, and a request that has to wait for the last answer is timed from
-when it should have been sent. These two and 'idle' have their own tables. Some workloads use all
-cores, whatever the command line says; each table says who ran where. At the end stand the project's
-goals with the figures of the run, and a list of everything in which another server is ahead.
+when it should have been sent. These two, 'idle' and the stalls have tables of their own. Some
+workloads use all cores, whatever the command line says; each table says who ran where. At the end
+stand the project's goals with the figures of the run, and a list of everything in which another
+server is ahead.
 
 A server that cannot run here is left out, and the report says why: may, monoio and smol have to
 be compiled in (cargo build --release --features peers), the Go servers are built when `go` is on
 PATH or GOPARK_GO names one.
 
 Examples:
-  gopark bench echo                                     64 bytes at 1, 50 and 1,000 connections
+  gopark bench echo                                     64 bytes at 1, 50, 1,000 and 10,000 connections
   gopark bench echo --conns 50 --rounds 40 --json run.json
   gopark bench http idle --servers gopark,tokio-mt,go
   gopark bench all --json run.json --html report.html --markdown benchmarks.md
