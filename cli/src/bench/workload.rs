@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::paced::Mix;
 use crate::load::plan::{Plan, Protocol, Stalls};
+use crate::serve::rules::FRAME;
 
 /// What a server has to speak.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -225,8 +226,8 @@ pub const WORKLOADS: [Workload; 21] = [
         service: Service::Shared,
         conns: &[1],
         quick: 1,
-        size: Some(SHARED_FRAME),
-        buffer: Some(SHARED_FRAME),
+        size: Some(FRAME),
+        buffer: Some(FRAME),
         pipeline: 64,
         ..ECHO
     },
@@ -299,9 +300,6 @@ pub const WORKLOADS: [Workload; 21] = [
         ..ECHO
     },
 ];
-
-/// Bytes of the frames that many tasks read from one connection.
-pub const SHARED_FRAME: usize = 64;
 
 /// The workload of a name.
 pub fn find(name: &str) -> Option<&'static Workload> {

@@ -11,9 +11,9 @@ use std::collections::BinaryHeap;
 use std::io::{self, ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
-use super::dial::{Dialer, Transport};
 use socket2::Socket;
 
+use super::dial::{Dialer, Transport};
 use super::tally::{Tally, Trouble};
 use crate::bench::random::Random;
 use crate::sys::epoll::{self, Epoll, Events};

@@ -29,7 +29,7 @@ use crate::failure::Failure;
 use crate::serve::http::Limits;
 use crate::serve::http::session::Http;
 use crate::serve::http::site::Site;
-use crate::serve::rules::FRAME;
+use crate::serve::rules::{self, CROWD, FRAME};
 use crate::serve::session::{Discard, Echo, Session, Work};
 use crate::sys::limits;
 
@@ -48,8 +48,8 @@ pub struct Setup {
     pub offload: bool,
     /// Tasks that receive datagrams from the socket at once.
     pub tasks: usize,
-    /// Beside the connections there are tasks that compute and yield and never end.
-    pub crowd: bool,
+    /// Tasks for each worker, beside the connections, that compute and yield and never end.
+    pub crowd: usize,
     /// A page of its own for each connection, touched for each request.
     pub own_pages: bool,
 }
@@ -65,7 +65,10 @@ pub fn command(args: PeerArgs) -> Result<(), Failure> {
         deadline: args.deadline,
         offload: args.offload,
         tasks: args.tasks,
-        crowd: args.service == ServiceKind::Crowd,
+        crowd: match args.service {
+            ServiceKind::Crowd => CROWD,
+            _ => 0,
+        },
         own_pages: args.own_pages,
     };
     let site = Site::new(|| "{}\n".into());
@@ -78,14 +81,7 @@ pub fn command(args: PeerArgs) -> Result<(), Failure> {
         ServiceKind::Work => serve(kind, setup, Work::default),
         ServiceKind::Udp => datagrams(kind, setup),
         ServiceKind::Shared => shared(kind, setup)?,
-        ServiceKind::Fanout => match args.upstream {
-            Some(upstream) => fanout(kind, setup, upstream),
-            None => {
-                return Err(Failure::usage(
-                    "fanout needs --upstream, the address of an echo server",
-                ));
-            }
-        },
+        ServiceKind::Fanout => fanout(kind, setup, rules::upstream(args.upstream)?),
     };
     done.map_err(|error| Failure::io(format_args!("serve on {}", args.addr), &error))
 }

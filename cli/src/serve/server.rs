@@ -11,7 +11,7 @@ use super::http::Limits;
 use super::http::session::Http;
 use super::http::site::Site;
 use super::session::{Discard, Echo, Session, Work};
-use super::{crowd, datagrams, fanout, shared, stackless, stats};
+use super::{crowd, datagrams, fanout, rules, shared, stackless, stats};
 use crate::args::{ServeArgs, ServiceKind};
 use crate::failure::Failure;
 use crate::peer::announce;
@@ -46,10 +46,8 @@ pub fn command(args: ServeArgs) -> Result<(), Failure> {
 }
 
 fn check(args: &ServeArgs) -> Result<(), Failure> {
-    if args.service == ServiceKind::Fanout && args.upstream.is_none() {
-        return Err(Failure::usage(
-            "fanout needs --upstream, the address of an echo server",
-        ));
+    if args.service == ServiceKind::Fanout {
+        rules::upstream(args.upstream)?;
     }
     if args.on_readable && args.service != ServiceKind::Echo {
         return Err(Failure::usage("--on-readable is for echo only"));

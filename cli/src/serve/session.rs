@@ -73,7 +73,6 @@ impl Work {
     const MOST: u32 = 100_000;
 
     /// A request for `micros` of computing.
-    #[cfg_attr(not(test), allow(dead_code))]
     pub fn request(micros: u32) -> Vec<u8> {
         let mut request = vec![b'w'; Work::FRAME];
         request[..4].copy_from_slice(&micros.to_le_bytes());

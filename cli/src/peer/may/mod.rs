@@ -12,7 +12,7 @@ use may::net::{TcpListener, TcpStream};
 use socket2::SockRef;
 
 use super::{Setup, announce, passing};
-use crate::serve::rules::{CROWD, CROWD_WORK};
+use crate::serve::rules::CROWD_WORK;
 use crate::serve::session::{Next, Session, compute};
 
 /// Serves until the process ends.
@@ -33,11 +33,7 @@ fn accepting(setup: Setup, start: impl Fn(TcpStream) + Send + 'static) -> io::Re
     // The same queue as everybody's; bind makes a shorter one.
     SockRef::from(listener.inner()).listen(i32::MAX)?;
     announce::listening(listener.local_addr()?, "may").map_err(io::Error::other)?;
-    for _ in 0..if setup.crowd {
-        CROWD * setup.workers
-    } else {
-        0
-    } {
+    for _ in 0..setup.crowd * setup.workers {
         may::go!(|| loop {
             compute(CROWD_WORK);
             may::coroutine::yield_now();

@@ -16,7 +16,7 @@ use monoio::net::TcpStream;
 use monoio::{LegacyDriver, RuntimeBuilder};
 
 use super::{Setup, announce, listen, passing};
-use crate::serve::rules::{CROWD, CROWD_WORK};
+use crate::serve::rules::CROWD_WORK;
 use crate::serve::session::{Next, Session, compute};
 
 /// Who waits for readiness, or for completion.
@@ -95,7 +95,7 @@ where
     // io_uring waits by itself, and would take a socket that does not block at its word.
     listener.set_nonblocking(matches!(driver, Driver::Epoll))?;
     driver.run(async move {
-        for _ in 0..if setup.crowd { CROWD } else { 0 } {
+        for _ in 0..setup.crowd {
             monoio::spawn(async {
                 loop {
                     compute(CROWD_WORK);

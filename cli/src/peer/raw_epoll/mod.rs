@@ -100,7 +100,7 @@ impl<S: Session, F: Fn() -> S> Loop<S, F> {
             session,
             deadline: setup.deadline,
             swept: Instant::now(),
-            crowd: setup.crowd,
+            crowd: setup.crowd > 0,
             own_pages: setup.own_pages,
         })
     }

@@ -17,7 +17,7 @@ use smol::net::TcpStream;
 use smol::{Async, Executor, Timer, future};
 
 use super::{Setup, announce, listen, passing};
-use crate::serve::rules::{CROWD, CROWD_WORK};
+use crate::serve::rules::CROWD_WORK;
 use crate::serve::session::{Next, Session, compute};
 
 type Shared = Arc<Executor<'static>>;
@@ -41,11 +41,7 @@ where
     let listener = Async::<TcpListener>::new(listen(setup.addr, false)?)?;
     announce::listening(listener.get_ref().local_addr()?, "smol").map_err(io::Error::other)?;
     let executor = Arc::new(Executor::new());
-    for _ in 0..if setup.crowd {
-        CROWD * setup.workers
-    } else {
-        0
-    } {
+    for _ in 0..setup.crowd * setup.workers {
         let forever = async {
             loop {
                 compute(CROWD_WORK);

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::{Setup, announce, listen, passing};
-use crate::serve::rules::{CROWD, CROWD_WORK};
+use crate::serve::rules::CROWD_WORK;
 use crate::serve::session::{Next, Session, compute};
 
 const NAME: &str = "a thread per connection";
@@ -33,11 +33,7 @@ fn accepting(
 ) -> io::Result<()> {
     let listener = listen(setup.addr, false)?;
     announce::listening(listener.local_addr()?, NAME).map_err(io::Error::other)?;
-    for _ in 0..if setup.crowd {
-        CROWD * setup.workers
-    } else {
-        0
-    } {
+    for _ in 0..setup.crowd * setup.workers {
         thread::spawn(|| {
             loop {
                 compute(CROWD_WORK);

@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 
 use super::{Setup, announce, listen, passing};
-use crate::serve::rules::{CROWD, CROWD_WORK};
+use crate::serve::rules::CROWD_WORK;
 use crate::serve::session::{Next, Session, compute};
 
 /// Which runtime.
@@ -67,11 +67,7 @@ where
     flavour.runtime(setup.workers)?.block_on(async {
         let listener = TcpListener::from_std(listener)?;
         announce::listening(listener.local_addr()?, flavour.name()).map_err(io::Error::other)?;
-        for _ in 0..if setup.crowd {
-            CROWD * setup.workers
-        } else {
-            0
-        } {
+        for _ in 0..setup.crowd * setup.workers {
             tokio::spawn(async {
                 loop {
                     compute(CROWD_WORK);
