@@ -35,12 +35,10 @@ const fn path(name: &'static str, run: fn(u64) -> io::Result<()>) -> Path {
 }
 
 const fn slow(name: &'static str, run: fn(u64) -> io::Result<()>) -> Path {
-    let (few, many) = (64, 64 + 256);
     Path {
-        name,
-        run,
-        few,
-        many,
+        few: 64,
+        many: 64 + 256,
+        ..path(name, run)
     }
 }
 
