@@ -92,7 +92,12 @@ func read(conn net.Conn, buf []byte) (int, error) {
 
 func echo(conn net.Conn) {
 	defer conn.Close()
-	buf := make([]byte, *buffer)
+	sendBack(conn, *buffer)
+}
+
+// sendBack returns whatever comes, at most so many bytes at once, until the end.
+func sendBack(conn net.Conn, most int) {
+	buf := make([]byte, most)
 	for {
 		n, err := read(conn, buf)
 		if err != nil {
@@ -176,18 +181,7 @@ func share(conn net.Conn) {
 	defer conn.Close()
 	var all sync.WaitGroup
 	for range sharers {
-		all.Go(func() {
-			buf := make([]byte, frame)
-			for {
-				n, err := read(conn, buf)
-				if err != nil {
-					return
-				}
-				if _, err := conn.Write(buf[:n]); err != nil {
-					return
-				}
-			}
-		})
+		all.Go(func() { sendBack(conn, frame) })
 	}
 	all.Wait()
 }
