@@ -23,7 +23,12 @@ pub fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
 
 /// Writes a value as indented JSON into a file.
 pub fn save_json(path: &Path, value: &impl serde::Serialize) -> Result<(), Failure> {
-    std::fs::write(path, json(value)? + "\n")
+    save(path, &(json(value)? + "\n"))
+}
+
+/// Writes `text` into a file.
+pub fn save(path: &Path, text: &str) -> Result<(), Failure> {
+    std::fs::write(path, text)
         .map_err(|error| Failure::io(format_args!("write {}", path.display()), &error))
 }
 
@@ -32,8 +37,18 @@ fn json(value: &impl serde::Serialize) -> Result<String, Failure> {
         .map_err(|error| Failure::new(format!("cannot write the result as JSON: {error}")))
 }
 
+/// A table below its title, with notes below it.
+pub fn section(title: &str, heads: &[&str], rows: Vec<Vec<String>>, notes: &[String]) -> String {
+    let mut text = format!("\n{title}\n{}", table(heads, rows));
+    for note in notes {
+        text += &format!("  {note}\n");
+    }
+    text
+}
+
 /// Columns padded to their widest cell: the first to the left, the others to the right.
-pub fn table(rows: &[Vec<String>]) -> String {
+pub fn table(heads: &[&str], mut rows: Vec<Vec<String>>) -> String {
+    rows.insert(0, heads.iter().map(ToString::to_string).collect());
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         rows.iter()
@@ -45,7 +60,7 @@ pub fn table(rows: &[Vec<String>]) -> String {
         .map(|column| width(column).unwrap_or(0))
         .collect();
     let mut out = String::new();
-    for row in rows {
+    for row in &rows {
         let mut line = String::new();
         for (column, cell) in row.iter().enumerate() {
             let gap = " ".repeat(widths[column] - cell.chars().count());
@@ -71,8 +86,8 @@ mod tests {
 
     #[test]
     fn a_table_lines_up_its_columns() {
-        let row = |cells: [&str; 2]| cells.map(String::from).to_vec();
-        let text = table(&[row(["server", "CPU"]), row(["a", "1.00"])]);
+        let row = ["a", "1.00"].map(String::from).to_vec();
+        let text = table(&["server", "CPU"], vec![row]);
         assert_eq!(text, "  server    CPU\n  a        1.00\n");
     }
 }

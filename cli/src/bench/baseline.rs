@@ -1,7 +1,8 @@
 //! Two runs beside each other: what has become better, and what worse.
 
+use super::generator::Measured;
 use super::results::{Measurement, Run};
-use super::stall::{self, StallTable};
+use super::stall::StallTable;
 use super::stats::Spread;
 use crate::output;
 use crate::units::{bytes, grouped, time};
@@ -13,35 +14,36 @@ pub fn text(before: &Run, after: &Run) -> String {
     if before.machine != after.machine {
         text += &format!("  another machine: {}\n", before.machine);
     }
-    let heads = [
-        "workload",
-        "conns",
-        "server",
-        "ratio before",
-        "now",
-        "change",
-        "",
-    ];
-    let mut rows = vec![heads.map(String::from).to_vec()];
+    let mut rows = Vec::new();
     for table in &after.tables {
         if let Some(earlier) = before.tables.iter().find(|it| alike(it, table)) {
             rows.extend(compare(earlier, table));
         }
     }
-    let mut others = vec![OTHER_HEADS.map(String::from).to_vec()];
-    others.extend(memory(before, after));
+    let mut others = memory(before, after);
     others.extend(stalls(before, after));
     others.extend(latency(before, after));
-    if rows.len() == 1 && others.len() == 1 {
+    if rows.is_empty() && others.is_empty() {
         return text + "  no table of this run is in that one\n";
     }
-    for rows in [rows, others] {
-        if rows.len() > 1 {
-            text += &output::table(&rows);
+    for (heads, rows) in [(&HEADS[..], rows), (&OTHER_HEADS, others)] {
+        if !rows.is_empty() {
+            text += &output::table(heads, rows);
         }
     }
     text
 }
+
+/// The columns of what is relative to the floor.
+const HEADS: [&str; 7] = [
+    "workload",
+    "conns",
+    "server",
+    "ratio before",
+    "now",
+    "change",
+    "",
+];
 
 /// The columns of what is not relative to a floor.
 const OTHER_HEADS: [&str; 6] = ["workload", "figure", "server", "before", "now", "change"];
@@ -74,7 +76,7 @@ fn stalls(before: &Run, after: &Run) -> Vec<Vec<String>> {
         for is in &table.servers {
             if let Some(was) = earlier.servers.iter().find(|it| it.name == is.name) {
                 let write = |figure: f64| grouped(figure.round() as u64);
-                let (was, now) = (was.over(stall::rate), is.over(stall::rate));
+                let (was, now) = (was.over(Measured::rate), is.over(Measured::rate));
                 rows.push(other(&table.workload, "req/s", &is.name, was, now, write));
             }
         }

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::go::Go;
+use super::places::Places;
 use super::workload::{Kind, Service, Workload};
 use crate::failure::Failure;
 use crate::peer::announce;
@@ -218,6 +219,20 @@ pub struct Launch<'a> {
     pub upstream: Option<SocketAddr>,
 }
 
+impl<'a> Launch<'a> {
+    /// As a workload has it, with requests of `size` bytes where it leaves that open.
+    pub fn of(workload: &Workload, size: usize, places: &'a Places) -> Launch<'a> {
+        Launch {
+            service: workload.service,
+            cores: &places.servers,
+            workers: places.workers,
+            buffer: workload.buffer(size),
+            deadline: workload.deadline,
+            upstream: None,
+        }
+    }
+}
+
 /// The servers of a run, and those that are not there, with the reason.
 #[derive(Debug)]
 pub struct Lineup {
@@ -302,6 +317,12 @@ impl Lineup {
             }
         }
         lineup
+    }
+
+    /// Those that have something to show under that load, besides the floor.
+    pub fn suited(&self, workload: &Workload, workers: usize) -> Vec<Contender> {
+        let suits = |it: &Contender| it.suits(workload, workers);
+        self.present.iter().copied().filter(suits).collect()
     }
 
     /// The Go that built the Go servers, in its own words.

@@ -114,6 +114,11 @@ impl Measured {
     pub fn cpu_per_request(&self) -> Option<f64> {
         (self.requests > 0).then(|| self.server_cpu / self.requests as f64 * 1e6)
     }
+
+    /// Requests per second.
+    pub fn rate(&self) -> f64 {
+        self.requests as f64 / self.seconds.max(1e-9)
+    }
 }
 
 /// An answer, or why there is none.

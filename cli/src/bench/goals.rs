@@ -7,8 +7,8 @@ use super::idle::Idle;
 use super::paced::Paced;
 use super::results::{Measurement, Run};
 use super::run::Outcome;
-use super::stats::{Spread, median};
-use super::{paced, table};
+use super::stats::Spread;
+use super::{paced, rounds, table};
 use crate::output;
 use crate::units::{bytes, connections, grouped, time};
 
@@ -249,19 +249,14 @@ fn growth(run: &Run) -> Option<Reached> {
 }
 
 fn of_paced(workload: &str, servers: &[Paced], all: &mut Vec<Reached>) {
-    let find = |name: &str| servers.iter().find(|it| it.name == name);
+    let find = |name| rounds::find(servers, name);
     if workload == "fairness"
         && let Some(own) = find("gopark")
     {
-        let p99s: Vec<f64> = own
-            .rounds
-            .iter()
-            .map(|round| round.light.p99 as f64)
-            .collect();
         let figure = Figure {
-            value: median(p99s.iter().copied()),
+            value: own.light()[2],
             doubt: 0.0,
-            enough: p99s.len() >= Spread::ENOUGH,
+            enough: own.rounds.len() >= Spread::ENOUGH,
         };
         let what = "fairness: p99, while the worker's other tasks yield every 50 us";
         all.push(figure.against(what, 500e3, |figure| time(figure as u64)));
@@ -325,9 +320,7 @@ pub fn text(run: &Run) -> String {
     if reached.is_empty() {
         return String::new();
     }
-    let mut all = vec![HEADS.map(String::from).to_vec()];
-    all.extend(rows(&reached));
-    format!("\ngoals\n{}", output::table(&all))
+    output::section("goals", &HEADS, rows(&reached), &[])
 }
 
 #[cfg(test)]

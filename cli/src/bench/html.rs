@@ -1,6 +1,7 @@
 //! A run as one HTML page: plots, tables, the machine, the command, and all the raw data. It
 //! loads nothing from anywhere, so it works from a file and in ten years.
 
+use super::generator::Measured;
 use super::plot::{Row, Scale, svg};
 use super::results::{Measurement, Run};
 use super::{goals, idle, losses, paced, stall, table};
@@ -107,11 +108,7 @@ fn measurement(it: &Measurement) -> String {
             ..Row::default()
         })
         .collect();
-    let mut out = format!(
-        "<section>\n<h2>{}</h2>\n<p class=\"quiet\">{}</p>\n",
-        escape(&table::title(it)),
-        escape(&it.places)
-    );
+    let mut out = heading(&table::title(it), &it.places);
     out += &svg(
         "CPU per request against the floor: each slice, quartiles, median",
         &ratios,
@@ -164,10 +161,10 @@ fn stalls(table: &stall::StallTable) -> String {
         .servers
         .iter()
         .map(|it| {
-            let median = it.over(stall::rate);
+            let median = it.over(Measured::rate);
             Row {
                 name: it.name.clone(),
-                dots: it.rounds.iter().map(stall::rate).collect(),
+                dots: it.rounds.iter().map(Measured::rate).collect(),
                 marks: vec![("median", median)],
                 label: rate(median),
                 ..Row::default()
@@ -186,11 +183,7 @@ fn stalls(table: &stall::StallTable) -> String {
             ..Row::default()
         })
         .collect();
-    let mut out = format!(
-        "<section>\n<h2>{}</h2>\n<p class=\"quiet\">{}</p>\n",
-        escape(&stall::title(table)),
-        escape(&table.places)
-    );
+    let mut out = heading(&stall::title(table), &table.places);
     let scale = Scale::linear(&rates, &[0.0]);
     out += &svg(
         "requests per second: each round, median",
@@ -222,11 +215,7 @@ fn latency(table: &paced::PacedTable) -> String {
             }
         })
         .collect();
-    let mut out = format!(
-        "<section>\n<h2>{}</h2>\n<p class=\"quiet\">{}</p>\n",
-        escape(&paced::title(table)),
-        escape(&table.places)
-    );
+    let mut out = heading(&paced::title(table), &table.places);
     out += &svg(
         "latency of the light requests: p50, p90 and p99, medians over the rounds (on the right p90)",
         &rows,
@@ -253,6 +242,15 @@ fn summary(run: &Run) -> String {
         losses => list(&losses),
     };
     out + "</section>\n"
+}
+
+/// A section's beginning: what it is about, and who ran where.
+fn heading(title: &str, places: &str) -> String {
+    format!(
+        "<section>\n<h2>{}</h2>\n<p class=\"quiet\">{}</p>\n",
+        escape(title),
+        escape(places)
+    )
 }
 
 fn grid(heads: &[&str], rows: &[Vec<String>]) -> String {

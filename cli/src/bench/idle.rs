@@ -97,9 +97,10 @@ pub fn run(
 
 /// The floor and the others; the noise of memory is not worth a second floor.
 fn contenders(lineup: &Lineup, places: &Places, workload: &Workload) -> Vec<Contender> {
-    let others = lineup.present.iter().copied();
-    let suits = |it: &Contender| it.name != FLOOR_AGAIN.name && it.suits(workload, places.workers);
-    std::iter::once(FLOOR).chain(others.filter(suits)).collect()
+    let mut all = lineup.suited(workload, places.workers);
+    all.retain(|it| it.name != FLOOR_AGAIN.name);
+    all.insert(0, FLOOR);
+    all
 }
 
 fn one(
@@ -110,15 +111,7 @@ fn one(
     places: &Places,
     contender: &Contender,
 ) -> Result<Idle, Failure> {
-    let launch = Launch {
-        service: workload.service,
-        cores: &places.servers,
-        workers: places.workers,
-        buffer: workload.buffer(size),
-        deadline: None,
-        upstream: None,
-    };
-    let server = lineup.start(contender, launch)?;
+    let server = lineup.start(contender, Launch::of(workload, size, places))?;
     let pid = server.process.pid();
     let gone = || Failure::new(format!("the server '{}' has gone away", contender.name));
     let open = |conns| {
@@ -213,12 +206,7 @@ pub fn rows(found: &[Idle]) -> Vec<Vec<String>> {
 
 /// The table as text.
 pub fn text(workload: &Workload, conns: usize, found: &[Idle]) -> String {
-    let mut all = vec![HEADS.map(String::from).to_vec()];
-    all.extend(rows(found));
-    format!(
-        "\nidle ({}), {} connections\n{}",
-        workload.about,
-        grouped(conns as u64),
-        output::table(&all)
-    )
+    let conns = grouped(conns as u64);
+    let title = format!("idle ({}), {conns} connections", workload.about);
+    output::section(&title, &HEADS, rows(found), &[])
 }

@@ -5,11 +5,9 @@ use std::time::Duration;
 
 use super::budget::Cost;
 use super::contender::Lineup;
-use super::paced::PacedTable;
 use super::places::Places;
 use super::results::{Measurement, Run};
 use super::run::Table;
-use super::stall::Stall;
 use super::workload::{Cores, Kind, Workload};
 use super::{idle, paced, stall, table};
 use crate::args::BenchArgs;
@@ -89,7 +87,7 @@ impl Job {
     /// How long it takes, about.
     pub fn cost(&self, manner: Manner, lineup: &Lineup) -> Cost {
         let table = self.table(manner, 1);
-        let servers = table.contenders(lineup).len();
+        let servers = lineup.suited(self.workload, self.places.workers).len();
         match self.workload.kind {
             Kind::Slices => table.cost(servers),
             Kind::Idle => Cost {
@@ -145,31 +143,13 @@ impl Job {
                 text
             }
             Kind::Stall => {
-                let stall = Stall {
-                    workload,
-                    conns,
-                    rounds,
-                    slice: manner.slice,
-                    places,
-                };
-                let found = stall.run(lineup, run.seed, stop, progress);
+                let found = stall::run(&table, lineup, run.seed, stop, progress);
                 let text = stall::text(&found);
                 run.stalls.push(found);
                 text
             }
             Kind::Paced(mix) => {
-                let window = paced::window(manner.slice);
-                let (servers, failed) = paced::run(
-                    workload, mix, rounds, window, lineup, places, run.seed, stop, progress,
-                )?;
-                let found = PacedTable {
-                    workload: workload.name.into(),
-                    about: workload.about.into(),
-                    mix,
-                    places: places.text(),
-                    servers,
-                    failed,
-                };
+                let found = paced::run(&table, mix, lineup, run.seed, stop, progress);
                 let text = paced::text(&found);
                 run.paced.push(found);
                 text

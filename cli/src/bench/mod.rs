@@ -10,8 +10,9 @@
 //! | `job`, `budget` | the measurements of a run, and how many rounds there is time for |
 //! | `run` | one table of CPU per request |
 //! | `idle`, `stall`, `paced` | the measurements of another kind |
+//! | `rounds` | those in which servers are compared round by round |
 //! | `syscalls` | counting system calls with perf or strace |
-//! | `stats`, `table` | medians, and the text |
+//! | `stats`, `failed`, `table` | medians, who has none, and the text |
 //! | `results` | everything found, as it is written and read again |
 //! | `goals`, `losses` | what is wanted of gopark, and where it is behind |
 //! | `html`, `plot`, `markdown`, `baseline` | reports of it |
@@ -19,6 +20,7 @@
 pub mod baseline;
 pub mod budget;
 pub mod contender;
+pub mod failed;
 pub mod generator;
 pub mod go;
 pub mod goals;
@@ -32,6 +34,7 @@ pub mod places;
 pub mod plot;
 pub mod random;
 pub mod results;
+pub mod rounds;
 pub mod run;
 pub mod schedule;
 pub mod stall;
@@ -40,7 +43,6 @@ pub mod syscalls;
 pub mod table;
 pub mod workload;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -84,17 +86,12 @@ pub fn command(args: BenchArgs) -> Result<(), Failure> {
         output::save_json(path, &run)?;
     }
     if let Some(path) = &args.html {
-        save(path, &html::page(&run)?)?;
+        output::save(path, &html::page(&run)?)?;
     }
     match &args.markdown {
-        Some(path) => save(path, &markdown::text(&run)),
+        Some(path) => output::save(path, &markdown::text(&run)),
         None => Ok(()),
     }
-}
-
-fn save(path: &Path, text: &str) -> Result<(), Failure> {
-    std::fs::write(path, text)
-        .map_err(|error| Failure::io(format_args!("write {}", path.display()), &error))
 }
 
 fn tables_text(run: &Run) -> String {

@@ -4,9 +4,10 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::failed::Failed;
 use super::idle::Idle;
 use super::paced::PacedTable;
-use super::run::{Failed, Outcome};
+use super::run::Outcome;
 use super::stall::StallTable;
 use crate::failure::Failure;
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::budget::Cost;
 use super::contender::{Contender, FLOOR, Launch, Lineup, Running};
+use super::failed::Failed;
 use super::generator::{Measured, Remote, Slice, Task};
 use super::places::Places;
 use super::random::Random;
@@ -65,9 +66,6 @@ pub struct Calls {
     /// How they were counted.
     pub method: Method,
 }
-
-/// Servers that could not be measured, and why.
-pub type Failed = Vec<(String, String)>;
 
 /// Everything about one server in one table.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -145,7 +143,7 @@ impl Table<'_> {
         let upstream = upstream.as_ref();
         let mut floor = self.start(lineup, &FLOOR, upstream)?;
         let (mut others, mut failed) = (Vec::new(), Failed::new());
-        for contender in self.contenders(lineup) {
+        for contender in lineup.suited(self.workload, self.places.workers) {
             match self.start(lineup, &contender, upstream) {
                 Ok(pair) => others.push(pair),
                 Err(why) => failed.push((contender.name.into(), why.to_string())),
@@ -225,12 +223,8 @@ impl Table<'_> {
         upstream: Option<&Running>,
     ) -> Result<Pair, Failure> {
         let launch = Launch {
-            service: self.workload.service,
-            cores: &self.places.servers,
-            workers: self.places.workers,
-            buffer: self.workload.buffer(self.size),
-            deadline: self.workload.deadline,
             upstream: upstream.map(|it| it.addr),
+            ..Launch::of(self.workload, self.size, self.places)
         };
         let server = lineup.start(contender, launch)?;
         let empty = process::resident_bytes(server.process.pid()).unwrap_or(0);
@@ -247,12 +241,6 @@ impl Table<'_> {
             generator,
             empty,
         })
-    }
-
-    /// Those who take part.
-    pub fn contenders(&self, lineup: &Lineup) -> Vec<Contender> {
-        let suits = |it: &Contender| it.suits(self.workload, self.places.workers);
-        lineup.present.iter().copied().filter(suits).collect()
     }
 
     fn load(&self, pair: &mut Pair) -> Result<Measured, Failure> {
@@ -282,7 +270,7 @@ impl Table<'_> {
             rate_ratio: (!rates.is_empty()).then(|| median(rates)),
             p99_ratio: (!p99s.is_empty()).then(|| median(p99s)),
             cpu_per_request_us: over(|slice| slice.cpu_per_request().unwrap_or(0.0)),
-            requests_per_second: over(|slice| slice.requests as f64 / slice.seconds),
+            requests_per_second: over(Measured::rate),
             p50_ns: over(|slice| slice.latency_ns.p50 as f64),
             p99_ns: over(|slice| slice.latency_ns.p99 as f64),
             p999_ns: over(|slice| slice.latency_ns.p999 as f64),

@@ -32,7 +32,7 @@ impl Bracketed {
     pub fn rate_ratio(&self) -> Option<f64> {
         // The CPU tells whether the neighbours are to be trusted.
         self.cpu_ratio()?;
-        let rate = |slice: &Measured| slice.requests as f64 / slice.seconds;
+        let rate = Measured::rate;
         Some(rate(&self.slice) / ((rate(&self.before) + rate(&self.after)) / 2.0))
     }
 

@@ -2,26 +2,24 @@
 //! long do they wait?
 //!
 //! The load is a closed loop at full speed, so the stalls decide everything, and CPU per request
-//! against a floor would say little. All servers are up; in each round each is loaded once, in a
-//! drawn order and over new connections, and servers are compared within their rounds.
+//! against a floor would say little. It is measured in rounds, each over new connections.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::contender::{Contender, FLOOR, Launch, Lineup, Running};
+use super::contender::{Contender, Launch, Lineup, Running};
+use super::failed::{self, Failed};
 use super::generator::{Measured, Remote, Slice, Task};
-use super::paced::{DUELS, verdict, window};
-use super::places::Places;
-use super::random::Random;
-use super::run::Failed;
-use super::stats::{Spread, median, spread};
-use super::workload::Workload;
+use super::rounds::{self, DUELS, Series, find, verdict, window};
+use super::run::Table;
+use super::stats::{Spread, spread};
 use crate::failure::Failure;
 use crate::load::progress::Progress;
 use crate::load::report::SATURATED;
 use crate::output;
+use crate::serve::session::Work;
 use crate::units::{grouped, time};
 
 /// One table.
@@ -42,25 +40,7 @@ pub struct StallTable {
 }
 
 /// One server's rounds.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct Stalled {
-    /// The server.
-    pub name: String,
-    /// Each round.
-    pub rounds: Vec<Measured>,
-}
-
-impl Stalled {
-    /// The median over the rounds.
-    pub fn over(&self, of: fn(&Measured) -> f64) -> f64 {
-        median(self.rounds.iter().map(of))
-    }
-}
-
-/// Requests per second.
-pub fn rate(it: &Measured) -> f64 {
-    it.requests as f64 / it.seconds.max(1e-9)
-}
+pub type Stalled = Series<Measured>;
 
 /// The 99th percentile.
 pub fn p99(it: &Measured) -> f64 {
@@ -77,113 +57,42 @@ pub fn length(slice: Duration) -> Duration {
     window(slice) + lead(slice) + Duration::from_millis(120)
 }
 
-/// What is measured.
-#[derive(Clone, Copy, Debug)]
-pub struct Stall<'a> {
-    /// The workload.
-    pub workload: &'static Workload,
-    /// Connections.
-    pub conns: usize,
-    /// Rounds.
-    pub rounds: usize,
-    /// Length of a slice.
-    pub slice: Duration,
-    /// Who runs where.
-    pub places: &'a Places,
+/// Measures. `stop` ends it early, with the rounds so far.
+pub fn run(
+    table: &Table<'_>,
+    lineup: &Lineup,
+    seed: u64,
+    stop: &AtomicBool,
+    progress: &mut Progress,
+) -> StallTable {
+    let launch = Launch::of(table.workload, Work::FRAME, table.places);
+    let start = |contender: &Contender| lineup.start(contender, launch);
+    let slice = Slice {
+        lead: lead(table.slice),
+        window: window(table.slice),
+    };
+    // New connections each time: which worker gets how many of them is luck.
+    let load = |server: &mut Running, _| generator(table, server)?.run(slice);
+    let (servers, failed) = rounds::run(table, lineup, seed, stop, progress, start, load);
+    StallTable {
+        workload: table.workload.name.into(),
+        about: table.workload.about.into(),
+        conns: table.conns,
+        places: table.places.text(),
+        servers,
+        failed,
+    }
 }
 
-impl Stall<'_> {
-    /// Those who take part, the floor first.
-    pub fn contenders(&self, lineup: &Lineup) -> Vec<Contender> {
-        let suits = |it: &Contender| it.suits(self.workload, self.places.workers);
-        let others = lineup.present.iter().copied().filter(suits);
-        std::iter::once(FLOOR).chain(others).collect()
-    }
-
-    /// Measures. `stop` ends it early, with the rounds so far.
-    pub fn run(
-        &self,
-        lineup: &Lineup,
-        seed: u64,
-        stop: &AtomicBool,
-        progress: &mut Progress,
-    ) -> StallTable {
-        let (mut running, mut failed) = (Vec::new(), Failed::new());
-        for contender in self.contenders(lineup) {
-            match self.start(lineup, &contender) {
-                Ok(server) => running.push(Some(server)),
-                Err(why) => failed.push((contender.name.into(), why.to_string())),
-            }
-        }
-        let name = |it: &Option<Running>| it.as_ref().map_or("", |it| it.contender.name);
-        let mut servers: Vec<Stalled> = running
-            .iter()
-            .map(|it| Stalled {
-                name: name(it).into(),
-                rounds: Vec::new(),
-            })
-            .collect();
-        let slice = Slice {
-            lead: lead(self.slice),
-            window: window(self.slice),
-        };
-        let mut random = Random::new(seed);
-        for round in 1..=self.rounds {
-            for index in random.order(running.len()) {
-                let Some(server) = &running[index] else {
-                    continue;
-                };
-                if stop.load(Ordering::Relaxed) {
-                    break;
-                }
-                progress.show(|| {
-                    let (workload, server) = (self.workload.name, &servers[index].name);
-                    format!("{workload}, round {round}/{}: {server}", self.rounds)
-                });
-                // New connections each time: which worker gets how many of them is luck.
-                let load = || self.generator(server)?.run(slice);
-                match load() {
-                    Ok(measured) => servers[index].rounds.push(measured),
-                    Err(why) => {
-                        failed.push((servers[index].name.clone(), why.to_string()));
-                        running[index] = None;
-                    }
-                }
-            }
-        }
-        let mut running = running.into_iter();
-        servers.retain(|_| running.next().flatten().is_some());
-        StallTable {
-            workload: self.workload.name.into(),
-            about: self.workload.about.into(),
-            conns: self.conns,
-            places: self.places.text(),
-            servers,
-            failed,
-        }
-    }
-
-    fn start(&self, lineup: &Lineup, contender: &Contender) -> Result<Running, Failure> {
-        let launch = Launch {
-            service: self.workload.service,
-            cores: &self.places.servers,
-            workers: self.places.workers,
-            buffer: 4096,
-            deadline: None,
-            upstream: None,
-        };
-        lineup.start(contender, launch)
-    }
-
-    fn generator(&self, server: &Running) -> Result<Remote, Failure> {
-        let task = Task {
-            plan: self.workload.plan(server.addr, self.conns, 64),
-            server: server.process.pid(),
-            helper: None,
-            threads: self.places.generator_threads.min(self.conns),
-        };
-        Remote::start(&task, &self.places.generator)
-    }
+fn generator(table: &Table<'_>, server: &Running) -> Result<Remote, Failure> {
+    let plan = table.workload.plan(server.addr, table.conns, Work::FRAME);
+    let task = Task {
+        plan,
+        server: server.process.pid(),
+        helper: None,
+        threads: table.places.generator_threads.min(table.conns),
+    };
+    Remote::start(&task, &table.places.generator)
 }
 
 /// The columns of the table.
@@ -194,14 +103,14 @@ pub const HEADS: [&str; 8] = [
 /// The rows of the table, without the heads: medians over the rounds.
 pub fn rows(table: &StallTable) -> Vec<Vec<String>> {
     let row = |it: &Stalled| {
-        let rates: Vec<f64> = it.rounds.iter().map(rate).collect();
+        let rates: Vec<f64> = it.rounds.iter().map(Measured::rate).collect();
         let range = spread(&rates).map_or(0.0, |it| it.range());
         let busy = it.over(|it| it.utilisation);
         let full = if busy >= SATURATED { "!" } else { "" };
         let errors: u64 = it.rounds.iter().map(|it| it.errors).sum();
         vec![
             it.name.clone(),
-            grouped(it.over(rate).round() as u64),
+            grouped(it.over(Measured::rate).round() as u64),
             grouped(range.round() as u64),
             time(it.over(|it| it.latency_ns.p50 as f64) as u64),
             time(it.over(p99) as u64),
@@ -215,14 +124,11 @@ pub fn rows(table: &StallTable) -> Vec<Vec<String>> {
 
 /// Who answers less and waits longer, round by round, and who could not be measured.
 pub fn notes(table: &StallTable) -> Vec<String> {
-    let failed = table.failed.iter();
-    let mut notes: Vec<String> = failed
-        .map(|(name, why)| format!("{name} could not be measured: {why}"))
-        .collect();
-    let find = |name: &str| table.servers.iter().find(|it| it.name == name);
+    let mut notes = failed::sentences(&table.failed);
+    let find = |name| find(&table.servers, name);
     let figures: [fn(&Measured) -> f64; 2] = [
         // Less time for each request is better, as with latencies.
-        |it| 1.0 / rate(it).max(1e-9),
+        |it| 1.0 / it.rate().max(1e-9),
         p99,
     ];
     let mut noise = [0.0; 2];
@@ -258,11 +164,7 @@ fn apart(ratio: f64) -> f64 {
 
 /// The ratio of the two in the same rounds.
 fn ratio(own: &Stalled, other: &Stalled, of: fn(&Measured) -> f64) -> Option<Spread> {
-    let rounds = own.rounds.iter().zip(&other.rounds);
-    let ratios: Vec<f64> = rounds
-        .map(|(own, other)| of(own) / of(other).max(1e-12))
-        .collect();
-    spread(&ratios)
+    own.ratio(other, of, 1e-12)
 }
 
 /// What the table is about, in one line.
@@ -273,13 +175,7 @@ pub fn title(table: &StallTable) -> String {
 
 /// The table as text.
 pub fn text(table: &StallTable) -> String {
-    let mut all = vec![HEADS.map(String::from).to_vec()];
-    all.extend(rows(table));
-    let mut text = format!("\n{}\n{}", title(table), output::table(&all));
-    for note in notes(table) {
-        text += &format!("  {note}\n");
-    }
-    text
+    output::section(&title(table), &HEADS, rows(table), &notes(table))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! A table as text, and what it says in words.
 
+use super::failed;
 use super::results::Measurement;
 use super::run::Outcome;
 use super::stats::Spread;
@@ -74,22 +75,12 @@ pub fn rows(table: &Measurement) -> Vec<Vec<String>> {
 
 /// The table as text.
 pub fn text(table: &Measurement) -> String {
-    let mut all = vec![HEADS.map(String::from).to_vec()];
-    all.extend(rows(table));
-    let mut text = format!("\n{}\n", title(table));
-    text += &output::table(&all);
-    for note in all_notes(table) {
-        text += &format!("  {note}\n");
-    }
-    text
+    output::section(&title(table), &HEADS, rows(table), &all_notes(table))
 }
 
 /// The notes, and who could not be measured.
 pub fn all_notes(table: &Measurement) -> Vec<String> {
-    let failed = table.failed.iter();
-    let mut notes: Vec<String> = failed
-        .map(|(name, why)| format!("{name} could not be measured: {why}"))
-        .collect();
+    let mut notes = failed::sentences(&table.failed);
     notes.extend(self::notes(&table.servers));
     notes
 }
@@ -216,6 +207,16 @@ pub fn notes(outcomes: &[Outcome]) -> Vec<String> {
     notes
 }
 
+/// What it is called if gopark needs more than `other`, and if it needs less. Against itself in another
+/// way there is nothing to win.
+pub fn more_and_less(other: &str) -> (&'static str, &'static str) {
+    if other.starts_with("gopark") {
+        ("more", "less")
+    } else {
+        ("LOSES", "wins")
+    }
+}
+
 /// gopark beside another server, both being known relative to the floor.
 fn against(own: &Outcome, other: &Outcome, noise: f64) -> Option<String> {
     if other.name == own.name || other.name.starts_with("floor") {
@@ -228,12 +229,7 @@ fn against(own: &Outcome, other: &Outcome, noise: f64) -> Option<String> {
     }
     let share = own.median / ratio.median;
     let doubt = noise.max(own.notch()).max(ratio.notch());
-    // Against itself in another way there is nothing to win.
-    let (more_word, less_word) = if other.name.starts_with("gopark") {
-        ("more", "less")
-    } else {
-        ("LOSES", "wins")
-    };
+    let (more_word, less_word) = more_and_less(&other.name);
     let word = match share - 1.0 {
         more if more > doubt => more_word,
         more if more < -doubt => less_word,

@@ -105,7 +105,7 @@ fn half(side: Side, clients: usize, progress: &mut Progress) -> Result<Outcome, 
 }
 
 fn table(ours: &Outcome, theirs: &Outcome) -> String {
-    let mut rows = vec![row("", "gopark", "tokio")];
+    let mut rows = Vec::new();
     let mut figure = |name: &str, of: &dyn Fn(&Outcome) -> String| {
         rows.push(row(name, &of(ours), &of(theirs)));
     };
@@ -133,7 +133,7 @@ fn table(ours: &Outcome, theirs: &Outcome) -> String {
         };
         rows.push(row(name, &per_request(ours), &per_request(theirs)));
     }
-    format!("\n{}", output::table(&rows))
+    format!("\n{}", output::table(&["", "gopark", "tokio"], rows))
 }
 
 fn row(name: &str, ours: &str, theirs: &str) -> Vec<String> {
