@@ -1,11 +1,10 @@
 //! A connection that waits in the listener's queue is accepted. tokio and may register it with epoll at
 //! once, gopark when somebody first waits on it, a thread never: that is part of what is compared.
 
-use crate::dial::batches;
+use crate::dial::{batches, reset_at_close};
 use crate::peers::{in_gopark, in_may, in_thread, in_tokio};
 use criterion::Criterion;
 use gopark::net::TcpListener;
-use socket2::SockRef;
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -32,14 +31,11 @@ pub fn accept(c: &mut Criterion) {
     g.finish();
 }
 
-/// Connections in the queue of the listener at `at`. Dropped, they are reset; otherwise each would hold
-/// its port for a minute.
+/// Connections in the queue of the listener at `at`.
 fn queued(n: u64, at: SocketAddr) -> Vec<TcpStream> {
     let dial = |_| {
         let conn = TcpStream::connect(at).unwrap();
-        SockRef::from(&conn)
-            .set_linger(Some(Duration::ZERO))
-            .unwrap();
+        reset_at_close(&conn);
         conn
     };
     (0..n).map(dial).collect()

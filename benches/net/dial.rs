@@ -4,7 +4,7 @@ use crate::peers::{in_gopark, in_may, in_thread, in_tokio};
 use criterion::Criterion;
 use gopark::net::TcpConn;
 use socket2::{SockRef, TcpKeepalive};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
@@ -55,15 +55,20 @@ impl Far {
         Far { listener, at }
     }
 
-    /// Ends so many connections by resetting them. Otherwise each would hold its port for a minute.
+    /// Ends so many connections.
     fn reset(&self, n: u64) {
         for _ in 0..n {
             let (conn, _) = self.listener.accept().unwrap();
-            SockRef::from(&conn)
-                .set_linger(Some(Duration::ZERO))
-                .unwrap();
+            reset_at_close(&conn);
         }
     }
+}
+
+/// Its end will be a reset. Otherwise it would hold its port for a minute.
+pub fn reset_at_close(conn: &TcpStream) {
+    SockRef::from(conn)
+        .set_linger(Some(Duration::ZERO))
+        .unwrap();
 }
 
 /// The sizes of the batches that make up `n`.
