@@ -13,8 +13,9 @@ use crate::net::{
     copy::Stream,
     fail,
     raw::{self, Raw},
+    readiness,
 };
-use crate::task::{self, idle};
+use crate::task::{self, idle::HasFd};
 use netpoll::{Error, Fd, Kind, Mode, Partial};
 use std::{
     fmt, io,
@@ -51,7 +52,7 @@ struct Inner {
     name: Box<str>,
 }
 
-impl idle::HasFd for Inner {
+impl HasFd for Inner {
     fn fd(&self) -> &Fd {
         &self.fd
     }
@@ -193,8 +194,7 @@ impl Descriptor {
     /// # Errors
     /// Those of [`read`](Descriptor::read).
     pub fn readable(&self) -> io::Result<()> {
-        let done = self.0.fd.wait_readable();
-        done.map_err(|err| self.fail("read", err, 0))
+        readiness::readable(&*self.0)
     }
 
     /// Waits until a write would not block.
@@ -202,8 +202,7 @@ impl Descriptor {
     /// # Errors
     /// Those of [`write`](Descriptor::write).
     pub fn writable(&self) -> io::Result<()> {
-        let done = self.0.fd.wait_writable();
-        done.map_err(|err| self.fail("write", err, 0))
+        readiness::writable(&*self.0)
     }
 
     /// Calls `then` in a new task when a read would not block; see
@@ -234,11 +233,7 @@ impl Descriptor {
     where
         F: FnOnce(Descriptor, io::Result<()>) + Send + 'static,
     {
-        idle::when_readable(self.0, move |inner, result| {
-            let this = Descriptor(inner);
-            let result = result.map_err(|err| this.fail("read", err, 0));
-            then(this, result);
-        })
+        readiness::on_readable(self.0, move |inner, result| then(Descriptor(inner), result))
     }
 
     /// Calls `f` with the descriptor until it returns something, waiting in between until a read would
@@ -405,10 +400,6 @@ impl Descriptor {
 }
 
 impl Stream for Inner {
-    fn fd(&self) -> &Fd {
-        &self.fd
-    }
-
     #[cold]
     fn fail(&self, op: &'static str, cause: Cause, bytes: usize) -> io::Error {
         let cause = match cause {
@@ -423,10 +414,6 @@ impl Stream for Inner {
 }
 
 impl Raw for Inner {
-    fn descriptor(&self) -> &Fd {
-        &self.fd
-    }
-
     fn raw_error(&self, op: &'static str, cause: Cause) -> io::Error {
         self.fail(op, cause, 0)
     }

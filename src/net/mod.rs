@@ -26,6 +26,7 @@ mod pipe;
 mod race;
 mod rare;
 pub(crate) mod raw;
+pub(crate) mod readiness;
 mod resolve;
 mod resolver;
 mod serve;

@@ -22,7 +22,8 @@
 #![forbid(unsafe_code)]
 
 use super::{Cause, fail, socket::named};
-use netpoll::{Error, Fd, Mode};
+use crate::task::idle::HasFd;
+use netpoll::{Error, Mode};
 use socket2::SockRef;
 use std::{
     io,
@@ -30,9 +31,7 @@ use std::{
 };
 
 /// What the clones of a socket share, as far as its descriptor goes.
-pub(crate) trait Raw {
-    fn descriptor(&self) -> &Fd;
-
+pub(crate) trait Raw: HasFd {
     /// Starts the time-out of one operation, if there is one.
     fn start_raw(&self, _mode: Mode) {}
 
@@ -43,7 +42,7 @@ pub(crate) trait Raw {
 
     /// Closes this side of a socket that lives on elsewhere.
     fn leave(&self) -> Result<(), Error> {
-        self.descriptor().close()
+        self.fd().close()
     }
 
     /// The error of an operation between the two ends.
@@ -58,7 +57,7 @@ pub(crate) trait Raw {
 /// Calls `f` with the descriptor, which stays open until `f` returns.
 pub(crate) fn control<T>(on: &impl Raw, f: impl FnOnce(BorrowedFd<'_>) -> T) -> io::Result<T> {
     expose(on);
-    let done = on.descriptor().with(f);
+    let done = on.fd().with(f);
     done.map_err(|err| on.control_error(fail::cause(err)))
 }
 
@@ -71,9 +70,9 @@ pub(crate) fn read<T>(
     on.start_raw(Mode::Read);
     let call = |fd: BorrowedFd<'_>| f(fd).ok_or(libc::EAGAIN);
     let done = if on.is_datagram() {
-        on.descriptor().receive_with("raw-read", call)
+        on.fd().receive_with("raw-read", call)
     } else {
-        on.descriptor().read_with("raw-read", call)
+        on.fd().read_with("raw-read", call)
     };
     done.map_err(|err| on.raw_error("raw-read", fail::cause(err)))
 }
@@ -87,16 +86,16 @@ pub(crate) fn write<T>(
     on.start_raw(Mode::Write);
     let call = |fd: BorrowedFd<'_>| f(fd).ok_or(libc::EAGAIN);
     let done = if on.is_datagram() {
-        on.descriptor().transmit_with("raw-write", call)
+        on.fd().transmit_with("raw-write", call)
     } else {
-        on.descriptor().write_with("raw-write", call)
+        on.fd().write_with("raw-write", call)
     };
     done.map_err(|err| on.raw_error("raw-write", fail::cause(err)))
 }
 
 /// A second descriptor of the same socket, close-on-exec and as non-blocking as the first.
 pub(crate) fn dup(on: &impl Raw) -> io::Result<OwnedFd> {
-    let done = on.descriptor().dup();
+    let done = on.fd().dup();
     done.map_err(|err| on.raw_error("file", fail::cause(err)))
 }
 
@@ -114,7 +113,7 @@ pub(super) fn take(on: &impl Raw) -> io::Result<OwnedFd> {
 
 /// A duplicate made in the program's own call may outlive the descriptor, which its closing has to know.
 fn expose(on: &impl Raw) {
-    let _ = on.descriptor().raw();
+    let _ = on.fd().raw();
 }
 
 /// `with_fd`, `dup` and the number, for a socket whose field 0 points to something [`Raw`]. `$name`

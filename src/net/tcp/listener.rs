@@ -1,10 +1,13 @@
 //! A TCP listener.
 
 use super::{KeepAliveConfig, TcpConn, inner::Inner, keep_alive::set_nodelay, multipath};
-use crate::net::{
-    Addr, Cause, Conn, Listener, OpError, TcpAddr, fail,
-    raw::{self, Raw, descriptor_methods, std_conversions},
-    socket,
+use crate::{
+    net::{
+        Addr, Cause, Conn, Listener, OpError, TcpAddr, fail,
+        raw::{self, Raw, descriptor_methods, std_conversions},
+        socket,
+    },
+    task::idle::HasFd,
 };
 use netpoll::{Error, Fd, Kind, Mode, SockAddr};
 use socket2::SockRef;
@@ -269,11 +272,13 @@ descriptor_methods!(
 );
 std_conversions!(TcpListener, std::net::TcpListener);
 
-impl Raw for Shared {
-    fn descriptor(&self) -> &Fd {
+impl HasFd for Shared {
+    fn fd(&self) -> &Fd {
         &self.fd
     }
+}
 
+impl Raw for Shared {
     fn raw_error(&self, op: &'static str, cause: Cause) -> io::Error {
         self.fail_for(op, cause)
     }

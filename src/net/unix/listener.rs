@@ -1,10 +1,13 @@
 //! A Unix listener, and the file that goes with it.
 
 use super::{UnixConn, inner::Inner, names};
-use crate::net::{
-    Addr, Cause, OpError, UnixAddr, fail,
-    raw::{self, Raw, descriptor_methods},
-    socket::named,
+use crate::{
+    net::{
+        Addr, Cause, OpError, UnixAddr, fail,
+        raw::{self, Raw, descriptor_methods},
+        socket::named,
+    },
+    task::idle::HasFd,
 };
 use netpoll::{Error, Fd, Kind, Mode, SockAddr};
 use socket2::SockRef;
@@ -228,11 +231,13 @@ descriptor_methods!(
     "file_listener"
 );
 
-impl Raw for Shared {
-    fn descriptor(&self) -> &Fd {
+impl HasFd for Shared {
+    fn fd(&self) -> &Fd {
         &self.fd
     }
+}
 
+impl Raw for Shared {
     /// The file stays.
     fn leave(&self) -> Result<(), Error> {
         self.unlink.store(false, Relaxed);
