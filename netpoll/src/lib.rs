@@ -42,7 +42,7 @@ pub mod clock {
     }
 }
 #[cfg(not(loom))]
-pub mod counters;
+mod counters;
 pub mod desc;
 pub mod error;
 pub mod fd_mutex;

@@ -48,8 +48,8 @@ const _: () = assert!(
 const WAKER: Token = Token(usize::MAX);
 const TIMERFD: Token = Token(usize::MAX - 1);
 
-/// How far ahead of its turn a descriptor is asked for, and after that its waiter.
-/// An event takes some 20 ns, a page that no TLB knows ten times as long.
+/// So many events ahead of its own a descriptor is asked for, and after that its waiter. Far, because
+/// an event is dispatched in less time than memory whose page no TLB knows takes to come.
 const PREFETCH_DESC: usize = 24;
 const PREFETCH_WAITER: usize = 12;
 

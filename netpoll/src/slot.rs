@@ -124,29 +124,13 @@ impl Slot {
         why: Reason,
         last_look: impl FnOnce() -> bool,
     ) -> bool {
-        if self.0.compare_exchange(NIL, WAIT, SeqCst, SeqCst).is_err() {
-            // Only the caller consumes READY, so this exchange fails only on a double wait.
-            if self.0.compare_exchange(READY, NIL, SeqCst, SeqCst).is_ok() {
-                return true;
-            }
-            double_wait();
+        if self.mark() {
+            return true;
         }
-        if last_look() {
-            let waiter = park.waiter().as_ptr() as usize;
-            if self
-                .0
-                .compare_exchange(WAIT, waiter, SeqCst, SeqCst)
-                .is_ok()
-            {
-                park.park(self, why);
-            }
+        if last_look() && self.commit(park.waiter()) {
+            park.park(self, why);
         }
-        let old = self.0.swap(NIL, SeqCst);
-        assert!(
-            old <= WAIT,
-            "corrupted slot: woken while the waiter was still in it"
-        );
-        old == READY
+        self.leave()
     }
 
     /// [`Slot::block`] for a caller with nothing to look at: the slot itself is all that it waits for.
@@ -177,12 +161,7 @@ impl Slot {
             Err(READY) => {}
             Err(_) => double_wait(),
         }
-        let old = self.0.swap(NIL, SeqCst);
-        assert!(
-            old <= WAIT,
-            "corrupted slot: woken while the waiter was still in it"
-        );
-        old == READY
+        self.leave()
     }
 
     /// [`Slot::block`] for a waiter that has no thread to give up: puts it into the slot and returns.
@@ -219,26 +198,49 @@ impl Slot {
         waiter: NonNull<Waiter>,
         last_look: impl FnOnce() -> bool,
     ) -> Settled {
-        if self.0.compare_exchange(NIL, WAIT, SeqCst, SeqCst).is_err() {
-            if self.0.compare_exchange(READY, NIL, SeqCst, SeqCst).is_ok() {
-                return Settled::Ready;
-            }
-            double_wait();
+        if self.mark() {
+            return Settled::Ready;
         }
-        let waiter = waiter.as_ptr() as usize;
-        if last_look()
-            && self
-                .0
-                .compare_exchange(WAIT, waiter, SeqCst, SeqCst)
-                .is_ok()
-        {
+        if last_look() && self.commit(waiter) {
             return Settled::Parked;
         }
-        if self.0.swap(NIL, SeqCst) == READY {
+        if self.leave() {
             Settled::Ready
         } else {
             Settled::Interrupted
         }
+    }
+
+    /// Nil to wait. True if the slot was ready instead, which is consumed.
+    #[inline(always)]
+    fn mark(&self) -> bool {
+        if self.0.compare_exchange(NIL, WAIT, SeqCst, SeqCst).is_ok() {
+            return false;
+        }
+        // Only the caller consumes READY, so this exchange fails only on a double wait.
+        if self.0.compare_exchange(READY, NIL, SeqCst, SeqCst).is_err() {
+            double_wait();
+        }
+        true
+    }
+
+    /// Wait to pointer, unless something has come since the mark.
+    #[inline(always)]
+    fn commit(&self, waiter: NonNull<Waiter>) -> bool {
+        let waiter = waiter.as_ptr() as usize;
+        let marked = self.0.compare_exchange(WAIT, waiter, SeqCst, SeqCst);
+        marked.is_ok()
+    }
+
+    /// The end of a wait: to nil. True if the slot was ready.
+    #[inline(always)]
+    fn leave(&self) -> bool {
+        let old = self.0.swap(NIL, SeqCst);
+        assert!(
+            old <= WAIT,
+            "corrupted slot: woken while the waiter was still in it"
+        );
+        old == READY
     }
 
     /// Makes the slot ready (`true`) or only interrupts its waiter (`false`), and returns the

@@ -100,7 +100,7 @@ pub(crate) fn dup(on: &impl Raw) -> io::Result<OwnedFd> {
 }
 
 /// Takes the descriptor away from all clones, for which the socket is closed, and makes it blocking.
-/// Two owners could not agree whether it blocks.
+/// Two owners could not agree whether it blocks; those of earlier duplicates are not asked.
 pub(super) fn take(on: &impl Raw) -> io::Result<OwnedFd> {
     let fd = dup(on)?;
     // Closing waits until no operation is under way, so none meets a descriptor that blocks.
@@ -141,7 +141,9 @@ macro_rules! descriptor_methods {
             }
 
             /// A duplicate of the descriptor, close-on-exec and non-blocking like the original. It is
-            /// the same socket, which so stays open after this one is closed.
+            /// the same socket, which so stays open after this one is closed. Whether it blocks is the
+            /// same for both, too: after an
+            #[doc = concat!("[`into_std`](", stringify!($socket), "::into_std) of this one, a socket of ours made of the duplicate holds its worker where it would have waited.")]
             ///
             /// # Errors
             #[doc = concat!("`file ", $net, " A: use of closed network connection`, `.. fcntl: too many open files`.")]

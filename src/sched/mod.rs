@@ -6,6 +6,7 @@
 //! | `poll`        | when a worker asks the kernel: under load, and before it sleeps          |
 //! | `ring`        | unstarted tasks, which idle workers may take (Go's `runq`)               |
 //! | `inbox`       | wake-ups and tasks from other threads                                    |
+//! | `link`        | how a task is linked into an inbox                                       |
 //! | `idle`        | who sleeps, and who is called to look for unstarted tasks                |
 //! | `sharing`     | offering and taking unstarted tasks                                      |
 //! | `placement`   | where a new task starts                                                  |
@@ -20,6 +21,7 @@
 //! | `watchdog`    | who holds a worker too long                                              |
 //! | `cpu_clock`   | how much processor time a worker has used                                |
 //! | `metrics`     | what it all did                                                          |
+//! | `overflow`    | whose stack overflowed                                                   |
 
 pub(crate) mod idle;
 pub(crate) mod inbox;

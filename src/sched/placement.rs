@@ -15,7 +15,6 @@ use super::metrics::add;
 use super::worker::{Worker, WorkerShared};
 use crate::task::header::Header;
 use std::ptr::NonNull;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
@@ -80,8 +79,7 @@ impl Worker {
         }
         let other = &workers[(me + 1 + (mine as usize % (n - 1))) % n];
         let theirs = other.load();
-        let open = other.presence.is_open() && !other.held.load(Relaxed);
-        (open && theirs + theirs / 8 + SLACK < mine).then_some(other)
+        (other.takes_more() && theirs + theirs / 8 + SLACK < mine).then_some(other)
     }
 
     /// How many unstarted tasks of `victim` this worker may take.
@@ -98,8 +96,7 @@ impl Worker {
     pub(super) fn share_of_common(&self) -> usize {
         let workers = &self.runtime.workers;
         let (mut total, mut sharers) = (self.runtime.injected() as u64, 0u64);
-        let open = |w: &&Arc<WorkerShared>| w.presence.is_open() && !w.held.load(Relaxed);
-        for worker in workers.iter().filter(open) {
+        for worker in workers.iter().filter(|w| w.takes_more()) {
             total += worker.load();
             sharers += 1;
         }

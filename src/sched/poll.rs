@@ -60,7 +60,7 @@ impl Worker {
         let counts = &self.shared.counts;
         set(&counts.ready, 0);
         set(&counts.stacks_cached, self.pool.borrow().len() as u64);
-        let timeout = if self.stopping.get() {
+        let timeout = if self.is_stopping() {
             Some(SHUTDOWN_LOOK)
         } else if self.trim_stacks() {
             Some(TRIM_PAUSE)

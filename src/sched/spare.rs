@@ -31,9 +31,10 @@
 use super::runtime::Shared;
 use super::urgency;
 use super::worker::{Worker, WorkerShared};
+use crate::sync::Mutex;
 use netpoll::Poller;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long a close look takes.
@@ -72,12 +73,11 @@ impl Spares {
     }
 
     fn put(&self, index: usize, poller: Poller) {
-        let mut pollers = self.pollers.lock().unwrap_or_else(PoisonError::into_inner);
-        pollers.push((index, poller));
+        self.pollers.lock().push((index, poller));
     }
 
     fn take(&self, index: usize) -> Option<Poller> {
-        let mut pollers = self.pollers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pollers = self.pollers.lock();
         let at = pollers.iter().position(|(of, _)| *of == index)?;
         Some(pollers.swap_remove(at).1)
     }
@@ -92,6 +92,7 @@ pub(super) struct Pressure {
     /// The number of switches at each worker's last sighting.
     counted: Vec<u64>,
     last: Option<Instant>,
+    /// When spare workers were last asked to leave, for as long as one of them may be leaving.
     asked: Option<Instant>,
 }
 
@@ -130,12 +131,8 @@ impl Pressure {
 
     fn noted(&mut self, runtime: &Arc<Shared>, now: Instant, seen: u32) {
         self.last = Some(now);
-        if self.asked.take().is_some() {
-            for worker in runtime.workers.iter() {
-                if worker.presence.calls_back() {
-                    worker.poller.wake(); // it sleeps as one that is not to be called for work
-                }
-            }
+        if self.asked.is_some() && call_back(runtime) {
+            self.asked = None;
         }
         if now.saturating_duration_since(self.window) > WINDOW {
             (self.window, self.sightings) = (now, 0);
@@ -203,7 +200,7 @@ struct Look {
 impl Look {
     /// Nothing, if it is away or asleep.
     fn at(worker: &WorkerShared) -> Option<Look> {
-        if worker.poller.is_sleeping() || !worker.presence.is_here() {
+        if worker.is_at_rest() {
             return None;
         }
         Some(Look {
@@ -218,6 +215,18 @@ impl Look {
             now.switches == self.switches && now.used.saturating_sub(self.used) >= passed / 2
         })
     }
+}
+
+/// Has those that are leaving stay. False if one was about to end, which may still go back to leaving.
+fn call_back(runtime: &Shared) -> bool {
+    let mut all = true;
+    for worker in runtime.workers.iter().skip(runtime.permanent) {
+        if worker.presence.calls_back() {
+            worker.poller.wake(); // it sleeps as one that is not to be called for work
+        }
+        all &= worker.presence.is_coming() || worker.presence.is_away();
+    }
+    all
 }
 
 /// Another worker is of use only if those that have no tasks are not enough already. As many of them
@@ -333,5 +342,37 @@ impl Worker {
             && !self.has_tasks()
             && !self.poller.is_waited_for()
             && self.shared.presence.tries_to_end(&self.shared.inbox)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Runtime;
+
+    #[test]
+    fn one_that_was_about_to_end_when_others_were_called_back_is_called_back_later() {
+        // Its watchdog sees nothing: here is what another one would do.
+        let builder = Runtime::builder().workers(1).spare_workers(1);
+        let whole = builder.build().unwrap();
+        let runtime = &whole.shared;
+        let now = Instant::now();
+        let mut pressure = Pressure::new(runtime, now);
+        let worker = runtime.new_spare().unwrap();
+        let leaving = || {
+            worker.presence.begins(&worker.inbox);
+            assert!(worker.presence.asks_to_leave());
+        };
+        leaving();
+        pressure.asked = Some(now);
+        assert!(worker.presence.tries_to_end(&worker.inbox));
+        pressure.noted(runtime, now, 1);
+        assert!(pressure.asked.is_some());
+        // As if something had come at that very moment.
+        assert!(worker.presence.has_ended() && worker.presence.starts());
+        leaving();
+        pressure.noted(runtime, now, 1);
+        assert!(worker.presence.is_open());
+        assert_eq!(pressure.asked, None);
     }
 }

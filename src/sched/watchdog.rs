@@ -138,11 +138,11 @@ fn watch(runtime: &Arc<Shared>) {
     }
 }
 
-/// One look at one worker. False if it sleeps.
+/// One look at one worker. False if it sleeps or is away.
 fn look(runtime: &Shared, worker: &WorkerShared, seen: &mut Watched) -> bool {
     let now = Instant::now();
     let switches = worker.counts.switches.load(Relaxed);
-    let asleep = worker.poller.is_sleeping() || !worker.presence.is_here();
+    let asleep = worker.is_at_rest();
     if asleep || switches != seen.switches {
         *seen = Watched {
             switches,

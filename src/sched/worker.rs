@@ -12,8 +12,8 @@
 //!
 //! A started task never leaves its worker, so everything but the inbox and the ring of unstarted
 //! tasks is without locks. The loop runs ready tasks in the order in which they became ready, the
-//! whole batch of one poll before the next; under load it polls again at the latest when about
-//! [`SLICE`] has passed. Tasks that yield give way to those that were woken.
+//! whole batch of one poll before the next; [`super::poll`] says when that is. Tasks that yield give
+//! way to those that were woken.
 //!
 //! Go: `runtime/proc.go`, `schedule` and `findRunnable`.
 
@@ -89,7 +89,7 @@ pub(crate) struct Worker {
     current: Cell<Option<NonNull<Header>>>,
     /// The newest of the started tasks, which are linked through their headers.
     tasks: Cell<Option<NonNull<Header>>>,
-    pub(super) stopping: Cell<bool>,
+    stopping: Cell<bool>,
     keeps_thread: Cell<bool>,
     /// Switches left until the next poll, and how many there were to begin with.
     pub(super) left: Cell<u32>,
@@ -181,6 +181,17 @@ impl WorkerShared {
         unsafe { self.inbox.push(task) }?;
         self.poller.wake();
         Ok(())
+    }
+
+    /// Does it sleep, or has it no thread? Then no task holds it.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.poller.is_sleeping() || !self.presence.is_here()
+    }
+
+    /// May others give it new tasks? Not while a task holds it, nor when it is leaving or away. Advice.
+    #[inline]
+    pub(super) fn takes_more(&self) -> bool {
+        self.presence.is_open() && !self.held.load(Relaxed)
     }
 
     /// Tasks that this worker has or will have to run.

@@ -255,6 +255,9 @@ impl TcpListener {
     /// The listener as std's, in blocking mode. It is taken away from all clones, for which it is
     /// closed.
     ///
+    /// The mode belongs to the socket, and duplicates share it: one of ours that was made of an earlier
+    /// [`dup`](TcpListener::dup) holds its worker from then on, where it would have waited.
+    ///
     /// # Errors
     /// `file tcp A: use of closed network connection`, or what the kernel says.
     pub fn into_std(self) -> io::Result<std::net::TcpListener> {

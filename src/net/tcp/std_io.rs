@@ -48,6 +48,9 @@ impl TcpConn {
     /// The connection as std's, in blocking mode. It is taken away from all clones, for which it is
     /// closed: two owners could not agree whether it blocks.
     ///
+    /// The mode belongs to the socket, and duplicates share it: one of ours that was made of an earlier
+    /// [`dup`](TcpConn::dup) holds its worker from then on, where it would have waited.
+    ///
     /// ```
     /// # use gopark::net::{TcpConn, TcpListener};
     /// # let listener = TcpListener::bind("127.0.0.1:0")?;

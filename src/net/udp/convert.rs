@@ -40,6 +40,9 @@ impl UdpConn {
     /// The socket as std's, in blocking mode. It is taken away from all clones, for which it is
     /// closed: two owners could not agree whether it blocks.
     ///
+    /// The mode belongs to the socket, and duplicates share it: one of ours that was made of an earlier
+    /// [`dup`](UdpConn::dup) holds its worker from then on, where it would have waited.
+    ///
     /// ```
     /// let socket = gopark::net::UdpConn::bind("127.0.0.1:0")?;
     /// let clone = socket.clone();

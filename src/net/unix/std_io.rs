@@ -81,6 +81,9 @@ impl UnixConn {
     /// The connection as std's, in blocking mode. It is taken away from all clones, for which it is
     /// closed.
     ///
+    /// The mode belongs to the socket, and duplicates share it: one of ours that was made of an earlier
+    /// [`dup`](UnixConn::dup) holds its worker from then on, where it would have waited.
+    ///
     /// # Errors
     /// `file unix A->B: use of closed network connection`, or what the kernel says.
     ///
@@ -108,6 +111,9 @@ impl UnixDatagram {
 
     /// The socket as std's, in blocking mode. It is taken away from all clones, for which it is
     /// closed.
+    ///
+    /// The mode belongs to the socket, and duplicates share it: one of ours that was made of an earlier
+    /// [`dup`](UnixDatagram::dup) holds its worker from then on, where it would have waited.
     ///
     /// # Errors
     /// `file unixgram A: use of closed network connection`, or what the kernel says.
@@ -157,6 +163,9 @@ impl UnixListener {
 
     /// The listener as std's, in blocking mode. It is taken away from all clones, for which it is
     /// closed. Its file stays.
+    ///
+    /// The mode belongs to the socket, and duplicates share it: one of ours that was made of an earlier
+    /// [`dup`](UnixListener::dup) holds its worker from then on, where it would have waited.
     ///
     /// ```
     /// let listener = gopark::net::UnixListener::bind("")?;
