@@ -9,7 +9,7 @@ mod pollable;
 mod std_io;
 
 use crate::net::{
-    Addr, Cause, OpError,
+    Addr, Cause, HeldFd, OpError,
     copy::Stream,
     fail,
     raw::{self, Raw},
@@ -309,6 +309,31 @@ impl Descriptor {
     /// Go: `syscall.RawConn.Control`.
     pub fn with_fd<T>(&self, f: impl FnOnce(BorrowedFd<'_>) -> T) -> io::Result<T> {
         raw::control(&*self.0, f)
+    }
+
+    /// The descriptor for code that wants an [`AsFd`](std::os::fd::AsFd): the number stays this file's
+    /// until the guard is dropped, whoever closes meanwhile. Closing waits for it (not where the poller
+    /// cannot wait for the file: there the last guard closes it), so do not close while holding one.
+    ///
+    /// ```
+    /// use gopark::Descriptor;
+    /// use std::{io::IsTerminal, os::fd::AsFd};
+    /// let (reader, _writer) = std::io::pipe()?;
+    /// let reader = Descriptor::new(reader)?;
+    /// let held = reader.hold_fd()?;
+    /// assert!(!held.as_fd().is_terminal());
+    /// drop(held);
+    /// reader.close()?;
+    /// assert!(reader.hold_fd().is_err());
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// # Errors
+    /// `raw-control NAME: file already closed`.
+    ///
+    /// Go: `syscall.RawConn.Control`, which lends the number for one call.
+    pub fn hold_fd(&self) -> io::Result<HeldFd<'_>> {
+        raw::hold(&*self.0)
     }
 
     /// A duplicate, which shares the open file and stays open after this one is closed.

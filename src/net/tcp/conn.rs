@@ -70,10 +70,11 @@ use std::{
 ///
 /// Go: `net.TCPConn` (`net/tcpsock.go`). `ReadFrom` and `WriteTo` are [`copy`](crate::net::copy),
 /// `File` is [`dup`](TcpConn::dup), and what `SyscallConn` leads to are [`with_fd`](TcpConn::with_fd),
-/// [`raw_read`](TcpConn::raw_read) and [`raw_write`](TcpConn::raw_write). Of std's methods
-/// `set_nonblocking` has no twin: every operation waits, and [`readable`](TcpConn::readable) and the
-/// deadlines say how long. Nor has `AsFd`: any clone may close the descriptor, so it is lent by
-/// [`with_fd`](TcpConn::with_fd), which keeps it open meanwhile.
+/// [`hold_fd`](TcpConn::hold_fd), [`raw_read`](TcpConn::raw_read) and [`raw_write`](TcpConn::raw_write).
+/// Of std's methods `set_nonblocking` has no twin: every operation waits, and
+/// [`readable`](TcpConn::readable) and the deadlines say how long. `AsFd` is not the connection itself,
+/// whose descriptor any clone may close, but the guard of [`hold_fd`](TcpConn::hold_fd), which keeps it
+/// open.
 #[derive(Clone)]
 pub struct TcpConn(pub(super) Arc<Inner>);
 

@@ -34,8 +34,9 @@ use std::{
 /// ```
 ///
 /// Go: `net.TCPListener` (`net/tcpsock.go`). `AcceptTCP` is [`accept`](TcpListener::accept), `File` is
-/// [`dup`](TcpListener::dup), and what `SyscallConn` leads to is [`with_fd`](TcpListener::with_fd);
-/// `RawConn.Read` and `Write` have no twins, since on a listener Go's only fail.
+/// [`dup`](TcpListener::dup), and what `SyscallConn` leads to are [`with_fd`](TcpListener::with_fd)
+/// and [`hold_fd`](TcpListener::hold_fd); `RawConn.Read` and `Write` have no twins, since on a listener
+/// Go's only fail.
 #[derive(Clone)]
 pub struct TcpListener(Arc<Shared>);
 

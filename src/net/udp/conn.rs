@@ -59,7 +59,8 @@ use std::{
 /// [`recv_from`](UdpConn::recv_from), `WriteTo` and its like [`send_to`](UdpConn::send_to), and the
 /// `Msg` methods [`read_msg`](UdpConn::read_msg) and [`write_msg`](UdpConn::write_msg); `File` is
 /// [`dup`](UdpConn::dup), and what `SyscallConn` leads to are [`with_fd`](UdpConn::with_fd),
-/// [`raw_read`](UdpConn::raw_read) and [`raw_write`](UdpConn::raw_write).
+/// [`hold_fd`](UdpConn::hold_fd), [`raw_read`](UdpConn::raw_read) and
+/// [`raw_write`](UdpConn::raw_write).
 #[derive(Clone)]
 pub struct UdpConn(pub(super) Arc<Inner>);
 

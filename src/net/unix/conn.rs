@@ -68,8 +68,8 @@ use std::{
 ///
 /// Go: `net.UnixConn` (`net/unixsock.go`). `ReadFrom`, `WriteTo` and their like are only where they can
 /// succeed, on [`UnixDatagram`](crate::net::UnixDatagram). `File` is [`dup`](UnixConn::dup), and what
-/// `SyscallConn` leads to are [`with_fd`](UnixConn::with_fd), [`raw_read`](UnixConn::raw_read) and
-/// [`raw_write`](UnixConn::raw_write).
+/// `SyscallConn` leads to are [`with_fd`](UnixConn::with_fd), [`hold_fd`](UnixConn::hold_fd),
+/// [`raw_read`](UnixConn::raw_read) and [`raw_write`](UnixConn::raw_write).
 #[derive(Clone)]
 pub struct UnixConn(pub(super) Arc<Inner>);
 

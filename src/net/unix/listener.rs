@@ -37,8 +37,9 @@ use std::{
 /// ```
 ///
 /// Go: `net.UnixListener` (`net/unixsock.go`). `AcceptUnix` is [`accept`](UnixListener::accept), `File`
-/// is [`dup`](UnixListener::dup), and what `SyscallConn` leads to is [`with_fd`](UnixListener::with_fd);
-/// `RawConn.Read` and `Write` have no twins, since on a listener Go's only fail.
+/// is [`dup`](UnixListener::dup), and what `SyscallConn` leads to are
+/// [`with_fd`](UnixListener::with_fd) and [`hold_fd`](UnixListener::hold_fd); `RawConn.Read` and `Write`
+/// have no twins, since on a listener Go's only fail.
 #[derive(Clone)]
 pub struct UnixListener(pub(super) Arc<Shared>);
 
