@@ -10,12 +10,12 @@ pub mod golden;
 pub mod lines;
 
 use gopark::{
-    Handle, Runtime,
+    Descriptor, Handle, Runtime,
     net::{TcpConn, TcpListener},
 };
 use std::{
     io::{self, Write},
-    os::fd::{AsFd, AsRawFd},
+    os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd},
     process,
     sync::mpsc,
     thread,
@@ -142,6 +142,37 @@ pub fn until(what: &str, condition: impl Fn() -> bool) {
         assert!(Instant::now() < end, "{what}: not within 20 s");
         sleep(Duration::from_millis(1));
     }
+}
+
+/// The deadline `millis` from now.
+pub fn after(millis: u64) -> Option<Instant> {
+    Some(Instant::now() + Duration::from_millis(millis))
+}
+
+/// A deadline for what is not expected to need it.
+pub fn soon() -> Option<Instant> {
+    after(50_000)
+}
+
+/// Every network of connections, and where to listen on it.
+pub const EVERY_STREAM: [(&str, &str); 5] = [
+    ("tcp", "127.0.0.1:0"),
+    ("tcp4", "127.0.0.1:0"),
+    ("tcp6", "[::1]:0"),
+    ("unix", ""),
+    ("unixpacket", ""),
+];
+
+/// Both ends of a terminal: the program's that shows it, and the one that is read and written there.
+pub fn terminal() -> [Descriptor; 2] {
+    let (mut main, mut term) = (-1, -1);
+    let null = std::ptr::null_mut();
+    // SAFETY: two places for numbers, and nothing else asked for or given.
+    let done = unsafe { libc::openpty(&mut main, &mut term, null, null.cast(), null.cast()) };
+    assert_eq!(done, 0, "{}", io::Error::last_os_error());
+    // SAFETY: both numbers are new and ours.
+    let ends = unsafe { [OwnedFd::from_raw_fd(main), OwnedFd::from_raw_fd(term)] };
+    ends.map(|end| Descriptor::new(end).unwrap())
 }
 
 /// A listener on the loopback address.
