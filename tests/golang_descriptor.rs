@@ -95,7 +95,7 @@ fn reading_writing_duplicating_and_closing_at_once_hurt_nobody() {
                     });
                     s.spawn(|| drop(r.dup()));
                 }
-                until("all are at it", || reads.load(Relaxed) >= 30);
+                until("reads are under way", || reads.load(Relaxed) >= 30);
                 let first = [s.spawn(|| r.close()), s.spawn(|| r.close())];
                 let closed = first.map(|job| job.wait().is_ok());
                 assert!(closed[0] != closed[1], "one of two closers succeeds");
