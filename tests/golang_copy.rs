@@ -8,10 +8,9 @@ use gopark::{
     Descriptor,
     net::{Conn, NetError, UdpAddr, UdpConn, copy, copy_n, dial, listen, listen_packet},
 };
-use harness::{everywhere, pair, scope};
+use harness::{everywhere, pair, scope, terminal};
 use std::{
     io::{self, Read},
-    os::fd::{FromRawFd, OwnedFd},
     time::{Duration, Instant},
 };
 
@@ -19,14 +18,7 @@ use std::{
 #[test]
 fn what_is_typed_at_a_terminal_is_copied_into_a_connection() {
     everywhere(|| {
-        let (mut main, mut term) = (-1, -1);
-        let null = std::ptr::null_mut();
-        // SAFETY: two places for numbers, and nothing else asked for or given.
-        let done = unsafe { libc::openpty(&mut main, &mut term, null, null.cast(), null.cast()) };
-        assert_eq!(done, 0, "{}", io::Error::last_os_error());
-        // SAFETY: both numbers are new and ours.
-        let ends = unsafe { [OwnedFd::from_raw_fd(main), OwnedFd::from_raw_fd(term)] };
-        let [main, term] = ends.map(|end| Descriptor::new(end).unwrap());
+        let [main, term] = terminal();
         let (conn, peer) = pair();
         scope(|s| {
             let typed = s.spawn(|| main.write(b"data\n"));

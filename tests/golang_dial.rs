@@ -7,7 +7,7 @@ use gopark::net::{
     Addr, CancelToken, Dialer, NetError, TcpAddr, UdpAddr, UdpConn, UnixAddr, UnixNet, dial,
     join_host_port, listen, listen_unix, listen_unixgram,
 };
-use harness::everywhere;
+use harness::{EVERY_STREAM, everywhere};
 use std::{
     io,
     sync::{
@@ -32,13 +32,7 @@ fn counted() -> (Dialer, Arc<AtomicUsize>) {
 #[test]
 fn every_typed_dial_runs_the_hook_of_its_dialer() {
     everywhere(|| {
-        for (network, address) in [
-            ("tcp", "127.0.0.1:0"),
-            ("tcp4", "127.0.0.1:0"),
-            ("tcp6", "[::1]:0"),
-            ("unix", ""),
-            ("unixpacket", ""),
-        ] {
+        for (network, address) in EVERY_STREAM {
             let listener = listen(network, address).unwrap();
             let (dialer, calls) = counted();
             match listener.addr() {

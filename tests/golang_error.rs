@@ -16,6 +16,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// Whether a cause is of the kind that it should be.
+type Fits = fn(&Cause) -> bool;
+
 /// The operation's error, which every failure here has.
 fn op<T>(what: &str, result: io::Result<T>) -> OpError {
     let err = match result {
@@ -37,7 +40,6 @@ fn nowhere() -> Dialer {
 #[test]
 fn a_dial_that_fails_says_what_was_dialed_and_why() {
     everywhere(|| {
-        type Fits = fn(&Cause) -> bool;
         let bad_port: Fits = |cause| matches!(cause, Cause::Addr(_) | Cause::Dns(_));
         let no_name: Fits = |cause| matches!(cause, Cause::Dns(_));
         let no_network: Fits = |cause| matches!(cause, Cause::UnknownNetwork(_));
@@ -119,11 +121,21 @@ fn an_address_of_the_other_family_has_no_suitable_one() {
     });
 }
 
+/// Listening on `network` failed for a cause that fits, and the error names no end of a connection.
+fn assert_no_listener<T>(network: &str, result: io::Result<T>, fits: Fits) {
+    let err = op(network, result);
+    assert_eq!((err.op, &*err.net), ("listen", network), "{err}");
+    assert!(
+        fits(&err.err) && err.source.is_none(),
+        "{err}: {:?}",
+        err.err
+    );
+}
+
 /// Follows Go's TestListenError, TestListenPacketError and TestProtocolListenError.
 #[test]
 fn a_listener_that_cannot_be_says_where_it_should_have_been_and_why() {
     everywhere(|| {
-        type Fits = fn(&Cause) -> bool;
         let no_network: Fits = |cause| matches!(cause, Cause::UnknownNetwork(_));
         let bad_port: Fits = |cause| matches!(cause, Cause::Addr(_) | Cause::Dns(_));
         let wrong_kind: Fits = |cause| matches!(cause, Cause::Addr(_));
@@ -138,13 +150,7 @@ fn a_listener_that_cannot_be_says_where_it_should_have_been_and_why() {
             ("udp", "127.0.0.1:0", wrong_kind),
             ("unixgram", "/no/such/folder/socket", from_system),
         ] {
-            let err = op(network, listen(network, address));
-            assert_eq!((err.op, &*err.net), ("listen", network), "{err}");
-            assert!(
-                fits(&err.err) && err.source.is_none(),
-                "{err}: {:?}",
-                err.err
-            );
+            assert_no_listener(network, listen(network, address), fits);
         }
         for (network, address, fits) in [
             ("foo", "", no_network),
@@ -155,13 +161,7 @@ fn a_listener_that_cannot_be_says_where_it_should_have_been_and_why() {
             // Go makes a socket of it, with which nothing can be received.
             ("unix", "/no/such/folder/socket", wrong_kind),
         ] {
-            let err = op(network, listen_packet(network, address));
-            assert_eq!((err.op, &*err.net), ("listen", network), "{err}");
-            assert!(
-                fits(&err.err) && err.source.is_none(),
-                "{err}: {:?}",
-                err.err
-            );
+            assert_no_listener(network, listen_packet(network, address), fits);
         }
         let not_ours: SocketAddr = "203.0.113.1:0".parse().unwrap();
         let tcp = TcpAddr::from(not_ours);

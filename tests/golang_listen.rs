@@ -7,12 +7,8 @@ use gopark::net::{
     Addr, Conn, Family, NetError, PacketConn, TcpListener, UdpConn, dial, join_host_port, listen,
     listen_packet,
 };
-use harness::{everywhere, option, scope};
-use std::{
-    any::Any,
-    io,
-    time::{Duration, Instant},
-};
+use harness::{EVERY_STREAM, everywhere, option, scope, soon};
+use std::{any::Any, io};
 
 /// A network without its transport, and a host.
 type Place = (&'static str, &'static str);
@@ -188,21 +184,11 @@ fn a_tcp_listener_has_an_address_of_its_network_with_the_port_it_got() {
     }
 }
 
-fn soon() -> Option<Instant> {
-    Some(Instant::now() + Duration::from_secs(50))
-}
-
 /// Follows Go's TestConnAndListener, over every network of streams.
 #[test]
 fn connections_and_listeners_of_every_network_have_everything_in_common() {
     everywhere(|| {
-        for (network, address) in [
-            ("tcp", "127.0.0.1:0"),
-            ("tcp4", "127.0.0.1:0"),
-            ("tcp6", "[::1]:0"),
-            ("unix", ""),
-            ("unixpacket", ""),
-        ] {
+        for (network, address) in EVERY_STREAM {
             let listener = listen(network, address).unwrap();
             let family = network.trim_end_matches(['4', '6']);
             assert_eq!(listener.addr().network(), family);

@@ -132,19 +132,25 @@ fn reading_into_nothing_returns_at_once_and_is_no_end() {
     });
 }
 
+/// Lets a read wait over every network, and returns how each ended after `end`.
+fn ended_reads(end: impl Fn(&dyn Conn) -> io::Result<()>) -> [io::Error; 3] {
+    STREAMS.map(|(network, address)| {
+        let (conn, _peer) = pair_on(network, address);
+        scope(|s| {
+            let read = s.spawn(|| conn.read(&mut [0; 4]));
+            assert!(read.is_pending(), "{network}");
+            end(&*conn).unwrap();
+            read.wait().unwrap_err()
+        })
+    })
+}
+
 /// Follows Go's TestReadTimeoutUnblocksRead.
 #[test]
 fn a_deadline_set_to_the_past_ends_a_read_that_waits() {
     everywhere(|| {
-        for (network, address) in STREAMS {
-            let (conn, _peer) = pair_on(network, address);
-            scope(|s| {
-                let read = s.spawn(|| conn.read(&mut [0; 4]));
-                assert!(read.is_pending(), "{network}");
-                conn.set_read_deadline(Some(Instant::now())).unwrap();
-                let err = read.wait().unwrap_err();
-                assert!(err.is_timeout() && err.bytes() == 0, "{network}: {err}");
-            });
+        for err in ended_reads(|conn| conn.set_read_deadline(Some(Instant::now()))) {
+            assert!(err.is_timeout() && err.bytes() == 0, "{err}");
         }
     });
 }
@@ -153,15 +159,8 @@ fn a_deadline_set_to_the_past_ends_a_read_that_waits() {
 #[test]
 fn closing_ends_a_read_that_waits() {
     everywhere(|| {
-        for (network, address) in STREAMS {
-            let (conn, _peer) = pair_on(network, address);
-            scope(|s| {
-                let read = s.spawn(|| conn.read(&mut [0; 4]));
-                assert!(read.is_pending(), "{network}");
-                conn.close().unwrap();
-                let err = read.wait().unwrap_err();
-                assert!(err.is_closed() && err.bytes() == 0, "{network}: {err}");
-            });
+        for err in ended_reads(|conn| conn.close()) {
+            assert!(err.is_closed() && err.bytes() == 0, "{err}");
         }
     });
 }

@@ -7,15 +7,8 @@ use gopark::net::{
     Addr, Conn, Listener, NetError, PacketConn, UnixAddr, UnixNet, dial, join_host_port, listen,
     listen_packet, listen_tcp, listen_unix, listen_unixgram,
 };
-use harness::{everywhere, scope};
-use std::{
-    io,
-    time::{Duration, Instant},
-};
-
-fn soon() -> Option<Instant> {
-    Some(Instant::now() + Duration::from_secs(50))
-}
+use harness::{after, everywhere, scope, soon};
+use std::io;
 
 /// Sends back what each of `clients` connections says first.
 fn transpond(listener: &dyn Listener, clients: usize) {
@@ -171,6 +164,11 @@ fn a_unixgram_server_answers_whoever_has_a_name() {
     });
 }
 
+/// As a listener of any kind it has the same deadline, which has passed.
+fn assert_accept_ends(listener: &dyn Listener) {
+    assert!(listener.accept().map(drop).unwrap_err().is_timeout());
+}
+
 /// Follows Go's TestTCPListenerSpecificMethods.
 #[test]
 fn a_tcp_listener_does_everything_of_its_own_in_a_row() {
@@ -178,16 +176,9 @@ fn a_tcp_listener_does_everything_of_its_own_in_a_row() {
         let at = "127.0.0.1:0".parse::<std::net::SocketAddr>().unwrap();
         let listener = listen_tcp("tcp", &at.into()).unwrap();
         assert!(listener.addr().to_string().starts_with("127.0.0.1:"));
-        listener
-            .set_deadline(Some(Instant::now() + Duration::from_millis(30)))
-            .unwrap();
+        listener.set_deadline(after(30)).unwrap();
         assert!(listener.accept().unwrap_err().is_timeout());
-        assert!(
-            Listener::accept(&listener)
-                .map(drop)
-                .unwrap_err()
-                .is_timeout()
-        );
+        assert_accept_ends(&listener);
         let copy = listener.dup().unwrap();
         let copy = std::net::TcpListener::from(copy);
         assert_eq!(copy.local_addr().unwrap(), listener.local_addr().unwrap());
@@ -201,16 +192,9 @@ fn a_unix_listener_does_everything_of_its_own_in_a_row() {
     everywhere(|| {
         let listener = listen_unix("unix", &UnixAddr::new("", UnixNet::Stream)).unwrap();
         assert!(listener.local_addr().to_string().starts_with('@'));
-        listener
-            .set_deadline(Some(Instant::now() + Duration::from_millis(30)))
-            .unwrap();
+        listener.set_deadline(after(30)).unwrap();
         assert!(listener.accept().unwrap_err().is_timeout());
-        assert!(
-            Listener::accept(&listener)
-                .map(drop)
-                .unwrap_err()
-                .is_timeout()
-        );
+        assert_accept_ends(&listener);
         let kept = listener.with_fd(|fd| fd.try_clone_to_owned()).unwrap();
         drop(kept.unwrap());
         listener.close().unwrap();

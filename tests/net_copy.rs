@@ -9,7 +9,7 @@ use gopark::{
         copy_n, pipe,
     },
 };
-use harness::{everywhere, pair, scope, until};
+use harness::{after, everywhere, pair, scope, until};
 use std::{
     fs::File,
     io::{Read, Seek, SeekFrom, Write},
@@ -20,10 +20,6 @@ use std::{
 
 fn past() -> Option<Instant> {
     Some(Instant::now() - Duration::from_secs(1))
-}
-
-fn after(millis: u64) -> Option<Instant> {
-    Some(Instant::now() + Duration::from_millis(millis))
 }
 
 fn bytes(n: usize) -> Vec<u8> {

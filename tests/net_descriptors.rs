@@ -6,13 +6,12 @@ use gopark::{
     Descriptor,
     net::{Conn, NetError, TcpConn, file_conn, file_listener, file_packet_conn},
 };
-use harness::{everywhere, lines::*, listener, pair, scope};
+use harness::{after, everywhere, lines::*, listener, pair, scope, terminal};
 use std::{
     fs::File,
     io::{self, Read, Write},
     net::{SocketAddr, UdpSocket},
-    os::fd::{AsRawFd, FromRawFd, OwnedFd},
-    time::{Duration, Instant},
+    os::fd::AsRawFd,
 };
 
 fn pipe() -> (Descriptor, Descriptor) {
@@ -21,10 +20,6 @@ fn pipe() -> (Descriptor, Descriptor) {
         Descriptor::named(r, "|0").unwrap(),
         Descriptor::named(w, "|1").unwrap(),
     )
-}
-
-fn after(millis: u64) -> Option<Instant> {
-    Some(Instant::now() + Duration::from_millis(millis))
 }
 
 fn text<T>(result: io::Result<T>) -> String {
@@ -274,17 +269,7 @@ fn an_eventfd_counts_and_can_be_waited_for_without_a_task() {
 #[test]
 fn a_terminal_can_be_waited_for() {
     everywhere(|| {
-        let (mut main, mut term) = (-1, -1);
-        let null = std::ptr::null_mut();
-        // SAFETY: two places for numbers, and nothing else asked for or given.
-        let done = unsafe { libc::openpty(&mut main, &mut term, null, null.cast(), null.cast()) };
-        assert_eq!(done, 0);
-        // SAFETY: both numbers are new and ours.
-        let (main, term) = unsafe { (OwnedFd::from_raw_fd(main), OwnedFd::from_raw_fd(term)) };
-        let (main, term) = (
-            Descriptor::new(main).unwrap(),
-            Descriptor::new(term).unwrap(),
-        );
+        let [main, term] = terminal();
         assert!(term.is_pollable());
         scope(|s| {
             let reader = s.spawn(|| {

@@ -6,7 +6,7 @@ use gopark::{
     Handle, Runtime,
     net::{NetError, TcpConn, TcpListener, UnixConn},
 };
-use harness::{everywhere, pair, until};
+use harness::{after, everywhere, pair, until};
 use std::{
     io,
     sync::{
@@ -17,10 +17,6 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-
-fn after(millis: u64) -> Option<Instant> {
-    Some(Instant::now() + Duration::from_millis(millis))
-}
 
 /// How a wait ended.
 type Ended = (TcpConn, io::Result<()>);

@@ -4,17 +4,13 @@ mod harness;
 mod nettest;
 
 use gopark::net::{Cause, Conn, NetError, PipeConn, pipe};
-use harness::{everywhere, lines::*, scope, until};
+use harness::{after, everywhere, lines::*, scope, until};
 use std::{
     io::{self, Read, Write},
     sync::atomic::{AtomicUsize, Ordering::SeqCst},
     thread,
     time::{Duration, Instant},
 };
-
-fn after(millis: u64) -> Option<Instant> {
-    Some(Instant::now() + Duration::from_millis(millis))
-}
 
 fn past() -> Option<Instant> {
     Some(Instant::now() - Duration::from_secs(1))

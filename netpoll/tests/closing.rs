@@ -6,7 +6,7 @@ use netpoll::{Error, Fd, Kind, Mode};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier};
 use support::{BOUND, after, fill, start, tcp_pair, until};
@@ -100,6 +100,31 @@ fn the_number_stays_open_and_the_same_until_its_last_user_has_left() {
     until("the close has begun", || a.is_closing());
     closing.wait();
     assert_eq!(user.join(), Ok(()));
+    assert_eq!(closer.join(), Ok(()));
+    assert_eq!(b.read(&mut [0; 8]), Ok(0), "closed for the peer too");
+}
+
+#[test]
+fn a_hold_keeps_the_number_open_and_only_closing_waits_for_it() {
+    let (a, b) = tcp_pair();
+    let a = Arc::new(a);
+    let reader = {
+        let a = a.clone();
+        start(move || a.read(&mut [0; 8])).asleep()
+    };
+    let hold = a.hold().unwrap();
+    let before = inode(hold.as_raw_fd());
+    let closer = {
+        let a = a.clone();
+        start(move || a.close())
+    };
+    assert_eq!(reader.join(), Err(Error::Closing), "although it is held");
+    let closer = closer.asleep();
+    assert_eq!(a.hold().map(drop), Err(Error::Closing));
+    let others: Vec<_> = (0..50).map(|_| File::open("/dev/null").unwrap()).collect();
+    assert!(others.iter().all(|f| f.as_raw_fd() != hold.as_raw_fd()));
+    assert_eq!(inode(hold.as_fd().as_raw_fd()), before);
+    drop(hold);
     assert_eq!(closer.join(), Ok(()));
     assert_eq!(b.read(&mut [0; 8]), Ok(0), "closed for the peer too");
 }

@@ -9,12 +9,13 @@ mod pollable;
 mod std_io;
 
 use crate::net::{
-    Addr, Cause, OpError,
+    Addr, Cause, HeldFd, OpError,
     copy::Stream,
     fail,
     raw::{self, Raw},
+    readiness,
 };
-use crate::task::{self, idle};
+use crate::task::{self, idle::HasFd};
 use netpoll::{Error, Fd, Kind, Mode, Partial};
 use std::{
     fmt, io,
@@ -51,7 +52,7 @@ struct Inner {
     name: Box<str>,
 }
 
-impl idle::HasFd for Inner {
+impl HasFd for Inner {
     fn fd(&self) -> &Fd {
         &self.fd
     }
@@ -193,8 +194,7 @@ impl Descriptor {
     /// # Errors
     /// Those of [`read`](Descriptor::read).
     pub fn readable(&self) -> io::Result<()> {
-        let done = self.0.fd.wait_readable();
-        done.map_err(|err| self.fail("read", err, 0))
+        readiness::readable(&*self.0)
     }
 
     /// Waits until a write would not block.
@@ -202,8 +202,7 @@ impl Descriptor {
     /// # Errors
     /// Those of [`write`](Descriptor::write).
     pub fn writable(&self) -> io::Result<()> {
-        let done = self.0.fd.wait_writable();
-        done.map_err(|err| self.fail("write", err, 0))
+        readiness::writable(&*self.0)
     }
 
     /// Calls `then` in a new task when a read would not block; see
@@ -234,11 +233,7 @@ impl Descriptor {
     where
         F: FnOnce(Descriptor, io::Result<()>) + Send + 'static,
     {
-        idle::when_readable(self.0, move |inner, result| {
-            let this = Descriptor(inner);
-            let result = result.map_err(|err| this.fail("read", err, 0));
-            then(this, result);
-        })
+        readiness::on_readable(self.0, move |inner, result| then(Descriptor(inner), result))
     }
 
     /// Calls `f` with the descriptor until it returns something, waiting in between until a read would
@@ -314,6 +309,31 @@ impl Descriptor {
     /// Go: `syscall.RawConn.Control`.
     pub fn with_fd<T>(&self, f: impl FnOnce(BorrowedFd<'_>) -> T) -> io::Result<T> {
         raw::control(&*self.0, f)
+    }
+
+    /// The descriptor for code that wants an [`AsFd`](std::os::fd::AsFd): the number stays this file's
+    /// until the guard is dropped, whoever closes meanwhile. Closing waits for it (not where the poller
+    /// cannot wait for the file: there the last guard closes it), so do not close while holding one.
+    ///
+    /// ```
+    /// use gopark::Descriptor;
+    /// use std::{io::IsTerminal, os::fd::AsFd};
+    /// let (reader, _writer) = std::io::pipe()?;
+    /// let reader = Descriptor::new(reader)?;
+    /// let held = reader.hold_fd()?;
+    /// assert!(!held.as_fd().is_terminal());
+    /// drop(held);
+    /// reader.close()?;
+    /// assert!(reader.hold_fd().is_err());
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// # Errors
+    /// `raw-control NAME: file already closed`.
+    ///
+    /// Go: `syscall.RawConn.Control`, which lends the number for one call.
+    pub fn hold_fd(&self) -> io::Result<HeldFd<'_>> {
+        raw::hold(&*self.0)
     }
 
     /// A duplicate, which shares the open file and stays open after this one is closed.
@@ -405,10 +425,6 @@ impl Descriptor {
 }
 
 impl Stream for Inner {
-    fn fd(&self) -> &Fd {
-        &self.fd
-    }
-
     #[cold]
     fn fail(&self, op: &'static str, cause: Cause, bytes: usize) -> io::Error {
         let cause = match cause {
@@ -423,10 +439,6 @@ impl Stream for Inner {
 }
 
 impl Raw for Inner {
-    fn descriptor(&self) -> &Fd {
-        &self.fd
-    }
-
     fn raw_error(&self, op: &'static str, cause: Cause) -> io::Error {
         self.fail(op, cause, 0)
     }

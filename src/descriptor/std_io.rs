@@ -17,7 +17,7 @@ impl TryFrom<OwnedFd> for Descriptor {
 }
 
 /// The number, for code that cannot do without. Any clone may close it at any time:
-/// [`Descriptor::with_fd`] is the safe way, and the reason why there is no `AsFd`.
+/// [`Descriptor::with_fd`] and [`Descriptor::hold_fd`] are the safe ways; the guard of the latter is `AsFd`.
 impl AsRawFd for Descriptor {
     fn as_raw_fd(&self) -> RawFd {
         self.0.fd.raw()

@@ -82,17 +82,6 @@ pub fn file_conn(fd: impl Into<OwnedFd>, name: &str) -> io::Result<Box<dyn Conn>
 /// # Errors
 /// Those of [`file_conn`]; `.. invalid argument` also for a socket that does not listen.
 ///
-/// ```
-/// use gopark::net::{file_listener, TcpConn, TcpListener};
-/// let first = TcpListener::bind("127.0.0.1:0")?;
-/// let second = file_listener(first.dup()?, "listener")?;
-/// let client = TcpConn::connect(first.local_addr()?)?;
-/// first.close()?;
-/// let conn = second.accept()?;
-/// assert_eq!(conn.remote_addr().unwrap().to_string(), client.local_addr()?.to_string());
-/// # std::io::Result::Ok(())
-/// ```
-///
 /// Go: `net.FileListener` (`net/file.go`), which duplicates the descriptor.
 pub fn file_listener(fd: impl Into<OwnedFd>, name: &str) -> io::Result<Box<dyn Listener>> {
     open(fd.into(), name, |fd, kind| {

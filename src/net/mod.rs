@@ -13,6 +13,7 @@ mod error;
 pub(crate) mod fail;
 mod file;
 mod flight;
+mod held_fd;
 mod hook;
 mod lease;
 mod limits;
@@ -26,6 +27,7 @@ mod pipe;
 mod race;
 mod rare;
 pub(crate) mod raw;
+pub(crate) mod readiness;
 mod resolve;
 mod resolver;
 mod serve;
@@ -54,6 +56,7 @@ pub use error::{
     SyscallError, Timeout, UnknownNetworkError,
 };
 pub use file::{file_conn, file_listener, file_packet_conn};
+pub use held_fd::HeldFd;
 pub use lease::{LEASE_SIZE, Lease, LeasedReader};
 pub use listen::{
     ListenConfig, listen, listen_multicast_udp, listen_packet, listen_tcp, listen_udp, listen_unix,

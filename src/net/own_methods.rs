@@ -26,8 +26,8 @@ macro_rules! own_methods {
     };
 }
 
-/// What streams, and connections of packets, do with bytes.
-macro_rules! own_stream_methods {
+/// Reading and writing bytes.
+macro_rules! own_byte_methods {
     () => {
         fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
             self.read(buf)
@@ -40,6 +40,13 @@ macro_rules! own_stream_methods {
         fn write_some(&self, buf: &[u8]) -> io::Result<usize> {
             self.write_some(buf)
         }
+    };
+}
+
+/// What streams, and connections of packets, do with bytes.
+macro_rules! own_stream_methods {
+    () => {
+        $crate::net::own_methods::own_byte_methods!();
 
         fn read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
             self.read_vectored(bufs)
@@ -80,4 +87,4 @@ macro_rules! own_datagram_methods {
     };
 }
 
-pub(super) use {own_datagram_methods, own_methods, own_stream_methods};
+pub(super) use {own_byte_methods, own_datagram_methods, own_methods, own_stream_methods};

@@ -3,6 +3,7 @@
 //! | method                  | what it does                                           | Go                                   |
 //! |-------------------------|--------------------------------------------------------|--------------------------------------|
 //! | `with_fd`               | one look at the descriptor, which stays open meanwhile | `syscall.RawConn.Control`            |
+//! | `hold_fd`               | the same for as long as a guard lives, which is `AsFd` | the same                             |
 //! | `raw_read`, `raw_write` | a system call of the program's own, which waits as ours | `syscall.RawConn.Read`, `.Write`    |
 //! | `dup`                   | a second descriptor of the same socket                 | `TCPConn.File` and the like          |
 //! | `from_std`, `into_std`  | a socket changes hands, and mode                       | `net.FileConn`, and nothing          |
@@ -10,19 +11,26 @@
 //! Go hands out a `RawConn` first; here the methods are the socket's own. A listener has no `raw_read`
 //! and no `raw_write`: Go's are there, and fail.
 //!
-//! There is no `AsFd` on anything that can be closed through a shared reference: a `BorrowedFd`
-//! promises that the number stays open, and any clone may close it. `with_fd` lends one that keeps the
-//! promise.
+//! Nothing that can be closed through a shared reference is `AsFd` itself: a `BorrowedFd` promises that
+//! the number stays open, and any clone may close it. The guard of `hold_fd` keeps the promise, for it
+//! has a reference without which nobody closes the number; it is what code that wants `AsFd` gets.
 //!
 //! ```compile_fail,E0277
 //! fn borrow(_: impl std::os::fd::AsFd) {}
 //! borrow(gopark::net::TcpListener::bind("127.0.0.1:0").unwrap());
 //! ```
+//!
+//! ```
+//! fn borrow(_: impl std::os::fd::AsFd) {}
+//! borrow(gopark::net::TcpListener::bind("127.0.0.1:0")?.hold_fd()?);
+//! # std::io::Result::Ok(())
+//! ```
 
 #![forbid(unsafe_code)]
 
-use super::{Cause, fail, socket::named};
-use netpoll::{Error, Fd, Mode};
+use super::{Cause, HeldFd, fail, socket::named};
+use crate::task::idle::HasFd;
+use netpoll::{Error, Mode};
 use socket2::SockRef;
 use std::{
     io,
@@ -30,9 +38,7 @@ use std::{
 };
 
 /// What the clones of a socket share, as far as its descriptor goes.
-pub(crate) trait Raw {
-    fn descriptor(&self) -> &Fd;
-
+pub(crate) trait Raw: HasFd {
     /// Starts the time-out of one operation, if there is one.
     fn start_raw(&self, _mode: Mode) {}
 
@@ -43,7 +49,7 @@ pub(crate) trait Raw {
 
     /// Closes this side of a socket that lives on elsewhere.
     fn leave(&self) -> Result<(), Error> {
-        self.descriptor().close()
+        self.fd().close()
     }
 
     /// The error of an operation between the two ends.
@@ -58,7 +64,14 @@ pub(crate) trait Raw {
 /// Calls `f` with the descriptor, which stays open until `f` returns.
 pub(crate) fn control<T>(on: &impl Raw, f: impl FnOnce(BorrowedFd<'_>) -> T) -> io::Result<T> {
     expose(on);
-    let done = on.descriptor().with(f);
+    let done = on.fd().with(f);
+    done.map_err(|err| on.control_error(fail::cause(err)))
+}
+
+/// Keeps the descriptor open until the guard is dropped.
+pub(crate) fn hold(on: &impl Raw) -> io::Result<HeldFd<'_>> {
+    expose(on);
+    let done = on.fd().hold().map(HeldFd::new);
     done.map_err(|err| on.control_error(fail::cause(err)))
 }
 
@@ -71,9 +84,9 @@ pub(crate) fn read<T>(
     on.start_raw(Mode::Read);
     let call = |fd: BorrowedFd<'_>| f(fd).ok_or(libc::EAGAIN);
     let done = if on.is_datagram() {
-        on.descriptor().receive_with("raw-read", call)
+        on.fd().receive_with("raw-read", call)
     } else {
-        on.descriptor().read_with("raw-read", call)
+        on.fd().read_with("raw-read", call)
     };
     done.map_err(|err| on.raw_error("raw-read", fail::cause(err)))
 }
@@ -87,16 +100,16 @@ pub(crate) fn write<T>(
     on.start_raw(Mode::Write);
     let call = |fd: BorrowedFd<'_>| f(fd).ok_or(libc::EAGAIN);
     let done = if on.is_datagram() {
-        on.descriptor().transmit_with("raw-write", call)
+        on.fd().transmit_with("raw-write", call)
     } else {
-        on.descriptor().write_with("raw-write", call)
+        on.fd().write_with("raw-write", call)
     };
     done.map_err(|err| on.raw_error("raw-write", fail::cause(err)))
 }
 
 /// A second descriptor of the same socket, close-on-exec and as non-blocking as the first.
 pub(crate) fn dup(on: &impl Raw) -> io::Result<OwnedFd> {
-    let done = on.descriptor().dup();
+    let done = on.fd().dup();
     done.map_err(|err| on.raw_error("file", fail::cause(err)))
 }
 
@@ -114,11 +127,12 @@ pub(super) fn take(on: &impl Raw) -> io::Result<OwnedFd> {
 
 /// A duplicate made in the program's own call may outlive the descriptor, which its closing has to know.
 fn expose(on: &impl Raw) {
-    let _ = on.descriptor().raw();
+    let _ = on.fd().raw();
 }
 
-/// `with_fd`, `dup` and the number, for a socket whose field 0 points to something [`Raw`]. `$name`
-/// is what its examples call it, which are set up by `$setup`; `$again` is how they open a duplicate.
+/// `with_fd`, `hold_fd`, `dup` and the number, for a socket whose field 0 points to something [`Raw`].
+/// `$name` is what its examples call it, which are set up by `$setup`; `$again` is how they open a
+/// duplicate.
 macro_rules! descriptor_methods {
     ($socket:ident, $net:literal, $go:literal, $name:literal, $setup:literal, $again:literal) => {
         impl $socket {
@@ -139,6 +153,32 @@ macro_rules! descriptor_methods {
             #[doc = concat!("Go: `syscall.RawConn.Control`, which `", $go, ".SyscallConn` leads to.")]
             pub fn with_fd<T>(&self, f: impl FnOnce(BorrowedFd<'_>) -> T) -> io::Result<T> {
                 raw::control(&*self.0, f)
+            }
+
+            /// The descriptor for code that wants an [`AsFd`](std::os::fd::AsFd): the number stays this
+            /// socket's until the guard is dropped, whoever closes meanwhile. Nothing waits for the
+            /// guard but closing: that ends at once what others wait for, and returns when the last
+            /// guard has gone. So do not close while holding one, nor end the socket in another
+            /// way: it would wait for itself. Do not block in a call on the descriptor.
+            ///
+            /// # Errors
+            #[doc = concat!("`raw-control ", $net, " A: use of closed network connection`.")]
+            ///
+            /// ```
+            #[doc = $setup]
+            /// use socket2::SockRef;
+            #[doc = concat!("let held = ", $name, ".hold_fd()?;")]
+            /// SockRef::from(&held).set_recv_buffer_size(1 << 16)?; // or any other option
+            /// drop(held);
+            #[doc = concat!($name, ".close()?;")]
+            #[doc = concat!("assert!(", $name, ".hold_fd().is_err());")]
+            /// # std::io::Result::Ok(())
+            /// ```
+            ///
+            #[doc = concat!("Go: `syscall.RawConn.Control`, which `", $go, ".SyscallConn` leads to, and")]
+            /// which lends the number for one call. Rust's `AsFd` wants it for a lifetime.
+            pub fn hold_fd(&self) -> io::Result<$crate::net::HeldFd<'_>> {
+                raw::hold(&*self.0)
             }
 
             /// A duplicate of the descriptor, close-on-exec and non-blocking like the original. It is
@@ -164,8 +204,8 @@ macro_rules! descriptor_methods {
         }
 
         /// The number, for code that cannot do without. Any clone may close it at any time, which is
-        /// why there is no `AsFd`:
-        #[doc = concat!("[`", stringify!($socket), "::with_fd`] is the safe way.")]
+        /// why the socket itself is not `AsFd`:
+        #[doc = concat!("[`", stringify!($socket), "::with_fd`] and [`", stringify!($socket), "::hold_fd`] are the safe ways.")]
         impl AsRawFd for $socket {
             fn as_raw_fd(&self) -> RawFd {
                 self.0.fd.raw()

@@ -115,7 +115,8 @@ impl Builder {
     }
 
     /// A task that holds its worker longer than this is reported and counted; 10 ms by default.
-    /// Zero turns the watchdog off.
+    /// Zero turns the watchdog off. It looks seldom while all is well, so that a hold of less than two
+    /// and a quarter thresholds may go unseen.
     ///
     /// ```
     /// use std::{sync::mpsc, time::Duration};

@@ -8,6 +8,19 @@
 //! * marks the worker meanwhile, so that no new tasks are placed there,
 //! * has an idle worker fetch the unstarted tasks that are stuck behind the held one,
 //! * and starts more workers where that happens again and again ([`super::spare`]).
+//!
+//! Each look takes the processor away from somebody, most likely a worker. So it looks often only
+//! while a worker has not switched since the last look:
+//!
+//! | what it saw                       | the next look comes after                               |
+//! |-----------------------------------|---------------------------------------------------------|
+//! | a worker that has not switched    | a quarter of the threshold                              |
+//! | workers that do                   | twice as long as last time, at most the threshold       |
+//! | workers that sleep                | twice as long as last time, at most [`LONGEST_PAUSE`]   |
+//!
+//! A task that holds its worker is thus reported when that has lasted for one to two thresholds and a
+//! quarter, whenever it began. Go: `runtime/proc.go`, `sysmon`, whose looks at busy processors are up
+//! to 10 ms apart, too.
 
 use super::metrics::add;
 use super::runtime::Shared;
@@ -120,26 +133,37 @@ fn watch(runtime: &Arc<Shared>) {
         })
         .collect();
     let mut pressure = Pressure::new(runtime, now);
-    let shortest = (runtime.watchdog.threshold / 4).min(LONGEST_PAUSE);
+    let threshold = runtime.watchdog.threshold.min(LONGEST_PAUSE);
+    let shortest = threshold / 4;
     let mut pause = shortest;
     while !runtime.ending.is_stopping() {
         runtime.ending.pause(pause);
-        let (mut active, mut stuck) = (false, true);
+        let (mut busiest, mut stuck) = (Seen::AtRest, true);
         for (worker, seen) in runtime.workers.iter().zip(&mut seen) {
-            active |= look(runtime, worker, seen);
+            busiest = busiest.max(look(runtime, worker, seen));
             stuck &= seen.reported || !worker.presence.is_open();
         }
-        pressure.round(runtime, active, stuck);
-        pause = if active {
-            shortest
-        } else {
-            (pause * 2).min(LONGEST_PAUSE)
+        pressure.round(runtime, busiest > Seen::AtRest, stuck);
+        pause = match busiest {
+            Seen::AtRest => (pause * 2).min(LONGEST_PAUSE),
+            Seen::Switching => (pause * 2).min(threshold),
+            Seen::Held => shortest,
         };
     }
 }
 
-/// One look at one worker. False if it sleeps or is away.
-fn look(runtime: &Shared, worker: &WorkerShared, seen: &mut Watched) -> bool {
+/// What one look at one worker shows.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Seen {
+    /// It sleeps or is away.
+    AtRest,
+    /// It has switched since the last look.
+    Switching,
+    /// It has not.
+    Held,
+}
+
+fn look(runtime: &Shared, worker: &WorkerShared, seen: &mut Watched) -> Seen {
     let now = Instant::now();
     let switches = worker.counts.switches.load(Relaxed);
     let asleep = worker.is_at_rest();
@@ -152,7 +176,11 @@ fn look(runtime: &Shared, worker: &WorkerShared, seen: &mut Watched) -> bool {
         if worker.held.load(Relaxed) {
             worker.held.store(false, Relaxed);
         }
-        return !asleep;
+        return if asleep {
+            Seen::AtRest
+        } else {
+            Seen::Switching
+        };
     }
     worker.held.store(true, Relaxed);
     if worker.unstarted.len() > 0 && runtime.idlers.any() {
@@ -178,5 +206,5 @@ fn look(runtime: &Shared, worker: &WorkerShared, seen: &mut Watched) -> bool {
             }
         }
     }
-    true
+    Seen::Held
 }

@@ -23,8 +23,8 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::thread;
 
-/// Something with a descriptor, always the same one.
-pub(crate) trait HasFd: Send + Sync + 'static {
+/// Something with a descriptor, always the same one. Not for use outside this crate.
+pub trait HasFd: Send + Sync + 'static {
     /// The descriptor.
     fn fd(&self) -> &Fd;
 }

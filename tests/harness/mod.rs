@@ -11,16 +11,16 @@ pub mod lines;
 mod waiting;
 
 use gopark::{
-    Handle, Runtime,
+    Descriptor, Handle, Runtime,
     net::{TcpConn, TcpListener},
 };
 use std::{
     io::{self, Write},
-    os::fd::{AsFd, AsRawFd},
+    os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd},
     process,
     sync::mpsc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// How long something must stay blocked to count as blocked.
@@ -145,6 +145,37 @@ pub fn until_some<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
 /// Whether `condition` holds for a tick: for what can only be seen not to happen.
 pub fn stays(mut condition: impl FnMut() -> bool) -> bool {
     waiting::find(TICK, sleep, || (!condition()).then_some(())).is_none()
+}
+
+/// The deadline `millis` from now.
+pub fn after(millis: u64) -> Option<Instant> {
+    Some(Instant::now() + Duration::from_millis(millis))
+}
+
+/// A deadline for what is not expected to need it.
+pub fn soon() -> Option<Instant> {
+    after(50_000)
+}
+
+/// Every network of connections, and where to listen on it.
+pub const EVERY_STREAM: [(&str, &str); 5] = [
+    ("tcp", "127.0.0.1:0"),
+    ("tcp4", "127.0.0.1:0"),
+    ("tcp6", "[::1]:0"),
+    ("unix", ""),
+    ("unixpacket", ""),
+];
+
+/// Both ends of a terminal: the program's that shows it, and the one that is read and written there.
+pub fn terminal() -> [Descriptor; 2] {
+    let (mut main, mut term) = (-1, -1);
+    let null = std::ptr::null_mut();
+    // SAFETY: two places for numbers, and nothing else asked for or given.
+    let done = unsafe { libc::openpty(&mut main, &mut term, null, null.cast(), null.cast()) };
+    assert_eq!(done, 0, "{}", io::Error::last_os_error());
+    // SAFETY: both numbers are new and ours.
+    let ends = unsafe { [OwnedFd::from_raw_fd(main), OwnedFd::from_raw_fd(term)] };
+    ends.map(|end| Descriptor::new(end).unwrap())
 }
 
 /// A listener on the loopback address.

@@ -16,17 +16,20 @@
 //! | `read.rs`  | read, readv, waiting for readability, the skipped read   |
 //! | `write.rs` | write, writev, waiting for writability                   |
 //! | `idle.rs`  | waiting for readability without a thread or a task       |
+//! | `hold.rs`  | a reference for as long as somebody else uses the number |
 //! | `stream.rs`| accept, connect, shutdown                                |
 //! | `shared.rs`| datagrams: many at once, no turns                        |
 //!
 //! Go: `internal/poll/fd_unix.go`.
 
+mod hold;
 mod idle;
 mod read;
 mod shared;
 mod stream;
 mod write;
 
+pub use hold::Hold;
 pub use idle::Watched;
 
 use crate::desc::{Mode, PollDesc};
@@ -34,7 +37,7 @@ use crate::error::{Error, errno};
 use crate::fd_mutex::{FdMutex, Side};
 use crate::park::{self, Reason, Refusal};
 use crate::slot::Slot;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -242,45 +245,6 @@ impl Fd {
                 crate::counters::bump(&poller.counters().eagains, 1);
             }
         });
-    }
-
-    /// Runs `f` on the descriptor with a reference held, so that it stays open; it takes no lock
-    /// and never waits behind one.
-    ///
-    /// ```
-    /// use netpoll::{Error, Fd, Kind};
-    /// let socket = std::net::UdpSocket::bind("127.0.0.1:0")?;
-    /// let fd = Fd::new(socket.into(), Kind::DATAGRAM)?;
-    /// let is_close_on_exec = fd.with(|fd| {
-    ///     use std::os::fd::AsRawFd;
-    ///     // SAFETY: no memory is passed.
-    ///     unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFD) & libc::FD_CLOEXEC != 0 }
-    /// });
-    /// assert_eq!(is_close_on_exec, Ok(true));
-    /// fd.close()?;
-    /// assert_eq!(fd.with(|_| ()), Err(Error::Closing));
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// [`Error::Closing`].
-    ///
-    /// Go: `internal/poll.FD.RawControl`.
-    pub fn with<R>(&self, f: impl FnOnce(BorrowedFd<'_>) -> R) -> Result<R, Error> {
-        if !self.mutex.incref() {
-            return Err(Error::Closing);
-        }
-        struct Ref<'a>(&'a Fd);
-        impl Drop for Ref<'_> {
-            fn drop(&mut self) {
-                if self.0.mutex.decref() {
-                    let _ = self.0.destroy();
-                }
-            }
-        }
-        let _ref = Ref(self);
-        // SAFETY: the reference keeps the descriptor open until after `f`.
-        Ok(f(unsafe { BorrowedFd::borrow_raw(self.sysfd) }))
     }
 
     /// A duplicate with close-on-exec set. It shares the open file, so it keeps a connection open

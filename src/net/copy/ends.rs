@@ -5,9 +5,9 @@
 use crate::{
     Descriptor,
     net::{Cause, Conn},
-    task,
+    task::{self, idle::HasFd},
 };
-use netpoll::{Fd, Mode};
+use netpoll::Mode;
 use std::{
     fs::File,
     io::{self, Read, Write},
@@ -15,10 +15,7 @@ use std::{
 
 /// A descriptor of the kernel's that can be spliced, with what its owner says of errors. Not for use
 /// outside this crate.
-pub trait Stream: Send + Sync {
-    /// The descriptor.
-    fn fd(&self) -> &Fd;
-
+pub trait Stream: HasFd {
     /// Begins an operation: its time-out runs, and an error that is due is reported.
     ///
     /// # Errors

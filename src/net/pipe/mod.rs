@@ -22,7 +22,12 @@
 
 mod offer;
 
-use super::{Addr, Cause, Conn, OpError, error::Bare, fail, own_methods::own_methods};
+use super::{
+    Addr, Cause, Conn, OpError,
+    error::Bare,
+    fail,
+    own_methods::{own_byte_methods, own_methods},
+};
 use netpoll::{Error, FdMutex, Mode, Reason, Signal, fd_mutex::Side, park};
 use offer::Meeting;
 use std::{
@@ -332,19 +337,8 @@ impl fmt::Debug for PipeConn {
 }
 
 impl Conn for PipeConn {
+    own_byte_methods!();
     own_methods!();
-
-    fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.read(buf)
-    }
-
-    fn write(&self, buf: &[u8]) -> io::Result<usize> {
-        self.write(buf)
-    }
-
-    fn write_some(&self, buf: &[u8]) -> io::Result<usize> {
-        self.write_some(buf)
-    }
 
     fn local_addr(&self) -> Option<Addr> {
         Some(Addr::Pipe)

@@ -1,16 +1,14 @@
 //! A TCP connection.
 
 use super::inner::Inner;
-use crate::{
-    net::{
-        Addr, Cause, Conn, TcpAddr,
-        copy::Stream,
-        fail,
-        own_methods::{own_methods, own_stream_methods},
-        raw::{self, descriptor_methods, raw_methods},
-        timeouts::deadline_methods,
-    },
-    task::idle,
+use crate::net::{
+    Addr, Cause, Conn, TcpAddr,
+    copy::Stream,
+    fail,
+    own_methods::{own_methods, own_stream_methods},
+    raw::{self, descriptor_methods, raw_methods},
+    readiness,
+    timeouts::deadline_methods,
 };
 use netpoll::Mode;
 use std::{
@@ -72,10 +70,11 @@ use std::{
 ///
 /// Go: `net.TCPConn` (`net/tcpsock.go`). `ReadFrom` and `WriteTo` are [`copy`](crate::net::copy),
 /// `File` is [`dup`](TcpConn::dup), and what `SyscallConn` leads to are [`with_fd`](TcpConn::with_fd),
-/// [`raw_read`](TcpConn::raw_read) and [`raw_write`](TcpConn::raw_write). Of std's methods
-/// `set_nonblocking` has no twin: every operation waits, and [`readable`](TcpConn::readable) and the
-/// deadlines say how long. Nor has `AsFd`: any clone may close the descriptor, so it is lent by
-/// [`with_fd`](TcpConn::with_fd), which keeps it open meanwhile.
+/// [`hold_fd`](TcpConn::hold_fd), [`raw_read`](TcpConn::raw_read) and [`raw_write`](TcpConn::raw_write).
+/// Of std's methods `set_nonblocking` has no twin: every operation waits, and
+/// [`readable`](TcpConn::readable) and the deadlines say how long. `AsFd` is not the connection itself,
+/// whose descriptor any clone may close, but the guard of [`hold_fd`](TcpConn::hold_fd), which keeps it
+/// open.
 #[derive(Clone)]
 pub struct TcpConn(pub(super) Arc<Inner>);
 
@@ -211,10 +210,7 @@ impl TcpConn {
     /// # Errors
     /// Those of [`read`](TcpConn::read).
     pub fn readable(&self) -> io::Result<()> {
-        let inner = &*self.0;
-        inner.start(Mode::Read);
-        let done = inner.fd.wait_readable();
-        done.map_err(|err| inner.fail("read", err))
+        readiness::readable(&*self.0)
     }
 
     /// Ends waiting in this task: calls `then` in a new one, with the connection, when a read would not
@@ -258,12 +254,7 @@ impl TcpConn {
     where
         F: FnOnce(TcpConn, io::Result<()>) + Send + 'static,
     {
-        self.0.start(Mode::Read);
-        idle::when_readable(self.0, move |inner, result| {
-            let conn = TcpConn(inner);
-            let result = result.map_err(|err| conn.0.fail("read", err));
-            then(conn, result);
-        })
+        readiness::on_readable(self.0, move |inner, result| then(TcpConn(inner), result))
     }
 
     /// Waits until a write would not block: there is room, or an error.
@@ -271,10 +262,7 @@ impl TcpConn {
     /// # Errors
     /// Those of [`write`](TcpConn::write).
     pub fn writable(&self) -> io::Result<()> {
-        let inner = &*self.0;
-        inner.start(Mode::Write);
-        let done = inner.fd.wait_writable();
-        done.map_err(|err| inner.fail("write", err))
+        readiness::writable(&*self.0)
     }
 
     /// Closes the connection for all its clones: what waits on it fails with `use of closed network

@@ -1,10 +1,13 @@
 //! A TCP listener.
 
 use super::{KeepAliveConfig, TcpConn, inner::Inner, keep_alive::set_nodelay, multipath};
-use crate::net::{
-    Addr, Cause, Conn, Listener, OpError, TcpAddr, fail,
-    raw::{self, Raw, descriptor_methods, std_conversions},
-    socket,
+use crate::{
+    net::{
+        Addr, Cause, Conn, Listener, OpError, TcpAddr, fail,
+        raw::{self, Raw, descriptor_methods, std_conversions},
+        socket,
+    },
+    task::idle::HasFd,
 };
 use netpoll::{Error, Fd, Kind, Mode, SockAddr};
 use socket2::SockRef;
@@ -31,8 +34,9 @@ use std::{
 /// ```
 ///
 /// Go: `net.TCPListener` (`net/tcpsock.go`). `AcceptTCP` is [`accept`](TcpListener::accept), `File` is
-/// [`dup`](TcpListener::dup), and what `SyscallConn` leads to is [`with_fd`](TcpListener::with_fd);
-/// `RawConn.Read` and `Write` have no twins, since on a listener Go's only fail.
+/// [`dup`](TcpListener::dup), and what `SyscallConn` leads to are [`with_fd`](TcpListener::with_fd)
+/// and [`hold_fd`](TcpListener::hold_fd); `RawConn.Read` and `Write` have no twins, since on a listener
+/// Go's only fail.
 #[derive(Clone)]
 pub struct TcpListener(Arc<Shared>);
 
@@ -272,11 +276,13 @@ descriptor_methods!(
 );
 std_conversions!(TcpListener, std::net::TcpListener);
 
-impl Raw for Shared {
-    fn descriptor(&self) -> &Fd {
+impl HasFd for Shared {
+    fn fd(&self) -> &Fd {
         &self.fd
     }
+}
 
+impl Raw for Shared {
     fn raw_error(&self, op: &'static str, cause: Cause) -> io::Error {
         self.fail_for(op, cause)
     }

@@ -4,6 +4,7 @@ use super::inner::Inner;
 use crate::net::{
     Cause, ToSocketAddrs, fail, message,
     raw::{self, descriptor_methods, raw_methods},
+    readiness,
     timeouts::deadline_methods,
 };
 use netpoll::Mode;
@@ -58,7 +59,8 @@ use std::{
 /// [`recv_from`](UdpConn::recv_from), `WriteTo` and its like [`send_to`](UdpConn::send_to), and the
 /// `Msg` methods [`read_msg`](UdpConn::read_msg) and [`write_msg`](UdpConn::write_msg); `File` is
 /// [`dup`](UdpConn::dup), and what `SyscallConn` leads to are [`with_fd`](UdpConn::with_fd),
-/// [`raw_read`](UdpConn::raw_read) and [`raw_write`](UdpConn::raw_write).
+/// [`hold_fd`](UdpConn::hold_fd), [`raw_read`](UdpConn::raw_read) and
+/// [`raw_write`](UdpConn::raw_write).
 #[derive(Clone)]
 pub struct UdpConn(pub(super) Arc<Inner>);
 
@@ -177,10 +179,7 @@ impl UdpConn {
     /// # Errors
     /// Those of [`recv`](UdpConn::recv).
     pub fn readable(&self) -> io::Result<()> {
-        let inner = &*self.0;
-        inner.timeouts.start(&inner.fd, Mode::Read);
-        let done = inner.fd.wait_readable();
-        done.map_err(|err| inner.fail_read(err))
+        readiness::readable(&*self.0)
     }
 
     /// Waits until there is room to send, or an error.
@@ -188,10 +187,7 @@ impl UdpConn {
     /// # Errors
     /// Those of [`send`](UdpConn::send).
     pub fn writable(&self) -> io::Result<()> {
-        let inner = &*self.0;
-        inner.timeouts.start(&inner.fd, Mode::Write);
-        let done = inner.fd.wait_writable();
-        done.map_err(|err| inner.fail_for("write", fail::cause(err)))
+        readiness::writable(&*self.0)
     }
 
     /// Closes the socket for all its clones: what waits on it fails with `use of closed network

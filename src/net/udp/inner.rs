@@ -1,11 +1,14 @@
 //! What the clones of one socket share.
 
-use crate::net::{
-    Cause, Family, OpError, UdpAddr, fail,
-    message::{self, Received},
-    raw::Raw,
-    socket,
-    timeouts::Timeouts,
+use crate::{
+    net::{
+        Cause, Family, OpError, UdpAddr, fail,
+        message::{self, Received},
+        raw::Raw,
+        socket,
+        timeouts::Timeouts,
+    },
+    task::idle::HasFd,
 };
 use netpoll::{Error, Fd, Kind, Mode, SockAddr};
 use std::{
@@ -136,11 +139,13 @@ impl Inner {
     }
 }
 
-impl Raw for Inner {
-    fn descriptor(&self) -> &Fd {
+impl HasFd for Inner {
+    fn fd(&self) -> &Fd {
         &self.fd
     }
+}
 
+impl Raw for Inner {
     fn start_raw(&self, mode: Mode) {
         self.timeouts.start(&self.fd, mode);
     }

@@ -1,13 +1,11 @@
 //! A Unix connection.
 
 use super::inner::Inner;
-use crate::{
-    net::{
-        UnixAddr, fail,
-        raw::{self, descriptor_methods, raw_methods},
-        timeouts::deadline_methods,
-    },
-    task::idle,
+use crate::net::{
+    UnixAddr, fail,
+    raw::{self, descriptor_methods, raw_methods},
+    readiness,
+    timeouts::deadline_methods,
 };
 use netpoll::Mode;
 use std::{
@@ -70,8 +68,8 @@ use std::{
 ///
 /// Go: `net.UnixConn` (`net/unixsock.go`). `ReadFrom`, `WriteTo` and their like are only where they can
 /// succeed, on [`UnixDatagram`](crate::net::UnixDatagram). `File` is [`dup`](UnixConn::dup), and what
-/// `SyscallConn` leads to are [`with_fd`](UnixConn::with_fd), [`raw_read`](UnixConn::raw_read) and
-/// [`raw_write`](UnixConn::raw_write).
+/// `SyscallConn` leads to are [`with_fd`](UnixConn::with_fd), [`hold_fd`](UnixConn::hold_fd),
+/// [`raw_read`](UnixConn::raw_read) and [`raw_write`](UnixConn::raw_write).
 #[derive(Clone)]
 pub struct UnixConn(pub(super) Arc<Inner>);
 
@@ -175,10 +173,7 @@ impl UnixConn {
     /// # Errors
     /// Those of [`read`](UnixConn::read).
     pub fn readable(&self) -> io::Result<()> {
-        let inner = &*self.0;
-        inner.start(Mode::Read);
-        let done = inner.fd.wait_readable();
-        done.map_err(|err| inner.fail("read", err))
+        readiness::readable(&*self.0)
     }
 
     /// Ends waiting in this task: calls `then` in a new one when a read would not block, or will fail;
@@ -208,12 +203,7 @@ impl UnixConn {
     where
         F: FnOnce(UnixConn, io::Result<()>) + Send + 'static,
     {
-        self.0.start(Mode::Read);
-        idle::when_readable(self.0, move |inner, result| {
-            let conn = UnixConn(inner);
-            let result = result.map_err(|err| conn.0.fail("read", err));
-            then(conn, result);
-        })
+        readiness::on_readable(self.0, move |inner, result| then(UnixConn(inner), result))
     }
 
     /// Waits until a write would not block: there is room, or an error.
@@ -221,10 +211,7 @@ impl UnixConn {
     /// # Errors
     /// Those of [`write`](UnixConn::write).
     pub fn writable(&self) -> io::Result<()> {
-        let inner = &*self.0;
-        inner.start(Mode::Write);
-        let done = inner.fd.wait_writable();
-        done.map_err(|err| inner.fail("write", err))
+        readiness::writable(&*self.0)
     }
 
     /// Closes the connection for all its clones: what waits on it fails with `use of closed network

@@ -4,6 +4,7 @@ use super::{inner::Inner, names};
 use crate::net::{
     UnixAddr, fail, message,
     raw::{self, descriptor_methods, raw_methods},
+    readiness,
     timeouts::deadline_methods,
 };
 use netpoll::Mode;
@@ -195,10 +196,7 @@ impl UnixDatagram {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn readable(&self) -> io::Result<()> {
-        let inner = &*self.0;
-        inner.start(Mode::Read);
-        let done = inner.fd.wait_readable();
-        done.map_err(|err| inner.fail("read", err))
+        readiness::readable(&*self.0)
     }
 
     /// Waits until there is room to send, or an error.
@@ -212,10 +210,7 @@ impl UnixDatagram {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn writable(&self) -> io::Result<()> {
-        let inner = &*self.0;
-        inner.start(Mode::Write);
-        let done = inner.fd.wait_writable();
-        done.map_err(|err| inner.fail("write", err))
+        readiness::writable(&*self.0)
     }
 
     /// Ends receiving: the peer cannot send any more. Who waits for a datagram goes on waiting, since

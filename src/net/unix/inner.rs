@@ -24,10 +24,6 @@ pub(super) struct Inner {
 }
 
 impl Stream for Inner {
-    fn fd(&self) -> &Fd {
-        &self.fd
-    }
-
     fn begin(&self, mode: Mode) -> io::Result<()> {
         match mode {
             Mode::Read => self.start(mode),
@@ -167,10 +163,6 @@ impl Inner {
 }
 
 impl Raw for Inner {
-    fn descriptor(&self) -> &Fd {
-        &self.fd
-    }
-
     fn start_raw(&self, mode: Mode) {
         self.start(mode);
     }

@@ -1,10 +1,13 @@
 //! A Unix listener, and the file that goes with it.
 
 use super::{UnixConn, inner::Inner, names};
-use crate::net::{
-    Addr, Cause, OpError, UnixAddr, fail,
-    raw::{self, Raw, descriptor_methods},
-    socket::named,
+use crate::{
+    net::{
+        Addr, Cause, OpError, UnixAddr, fail,
+        raw::{self, Raw, descriptor_methods},
+        socket::named,
+    },
+    task::idle::HasFd,
 };
 use netpoll::{Error, Fd, Kind, Mode, SockAddr};
 use socket2::SockRef;
@@ -34,8 +37,9 @@ use std::{
 /// ```
 ///
 /// Go: `net.UnixListener` (`net/unixsock.go`). `AcceptUnix` is [`accept`](UnixListener::accept), `File`
-/// is [`dup`](UnixListener::dup), and what `SyscallConn` leads to is [`with_fd`](UnixListener::with_fd);
-/// `RawConn.Read` and `Write` have no twins, since on a listener Go's only fail.
+/// is [`dup`](UnixListener::dup), and what `SyscallConn` leads to are
+/// [`with_fd`](UnixListener::with_fd) and [`hold_fd`](UnixListener::hold_fd); `RawConn.Read` and `Write`
+/// have no twins, since on a listener Go's only fail.
 #[derive(Clone)]
 pub struct UnixListener(pub(super) Arc<Shared>);
 
@@ -228,11 +232,13 @@ descriptor_methods!(
     "file_listener"
 );
 
-impl Raw for Shared {
-    fn descriptor(&self) -> &Fd {
+impl HasFd for Shared {
+    fn fd(&self) -> &Fd {
         &self.fd
     }
+}
 
+impl Raw for Shared {
     /// The file stays.
     fn leave(&self) -> Result<(), Error> {
         self.unlink.store(false, Relaxed);
