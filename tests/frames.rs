@@ -177,7 +177,7 @@ fn coalesced_split_truncated_and_concurrent_frames_are_served_as_go_serves_them(
         service.session(&mut out, to, "one frame byte by byte", |c, out| {
             for byte in submit(b"bytewise", b"xyz") {
                 c.write(&[byte]).unwrap();
-                gopark::sleep(ms(1));
+                gopark::sleep(ms(1)); // the program's: each byte comes alone
             }
             print_ack(c, out);
         });
@@ -307,7 +307,7 @@ fn a_frame_that_does_not_come_in_time_cuts_its_client_and_so_does_silence() {
             if conn.write(&[byte]).is_err() {
                 break;
             }
-            gopark::sleep(ms(20));
+            gopark::sleep(ms(20)); // how slowly
         }
         assert!(start.elapsed() >= ms(150));
         assert_eq!(service.until_ended(1), ["a frame took too long"]);
@@ -364,8 +364,8 @@ impl Service for Gate {
         }
         let inside = self.inside.fetch_add(1, SeqCst) + 1;
         self.most.fetch_max(inside, SeqCst);
-        while !self.open.load(SeqCst) && &id != b"in haste" {
-            gopark::sleep(ms(1));
+        if &id != b"in haste" {
+            until("the gate opens", || self.open.load(SeqCst));
         }
         self.inside.fetch_sub(1, SeqCst);
         0
@@ -383,8 +383,11 @@ fn no_more_is_read_than_may_be_under_way() {
         let conn = TcpConn::connect(to).unwrap();
         conn.write(&submit(b"in chain", b"").repeat(100)).unwrap();
         until("four inside", || gate.inside.load(SeqCst) == 4);
-        gopark::sleep(harness::TICK);
-        // The fifth has been read, and waits for a place.
+        // The fifth has been read, and whoever would read the sixth waits for a place.
+        let runtime = gopark::Handle::current().unwrap();
+        until("the reader waits", || {
+            runtime.metrics().total.parked_for(gopark::Reason::Park) == 1
+        });
         assert_eq!(server.metrics.frames.get(), 5);
         assert_eq!(server.metrics.in_flight.get(), 4);
         gate.open.store(true, SeqCst);

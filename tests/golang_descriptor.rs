@@ -4,7 +4,7 @@
 mod harness;
 
 use gopark::{Descriptor, net::NetError};
-use harness::{everywhere, scope, sleep, until};
+use harness::{everywhere, scope, until};
 use std::{
     ffi::CString,
     fs::{self, File},
@@ -76,24 +76,26 @@ fn reading_writing_duplicating_and_closing_at_once_hurt_nobody() {
     everywhere(|| {
         for _ in 0..50 {
             let (r, w) = pipe();
+            let reads = AtomicUsize::new(0);
             scope(|s| {
                 for _ in 0..3 {
                     s.spawn(|| {
                         let mut buf = [0; 8];
                         while let Ok(n) = r.read(&mut buf) {
                             assert!(n > 0, "the writer is open");
+                            reads.fetch_add(1, Relaxed);
                         }
                     });
                     s.spawn(|| while w.write(b"12345678").is_ok() {});
                     s.spawn(|| {
                         while let Ok(number) = r.with_fd(|fd| fd.as_raw_fd()) {
                             assert!(number >= 0);
-                            sleep(Duration::from_micros(50));
+                            gopark::yield_now();
                         }
                     });
                     s.spawn(|| drop(r.dup()));
                 }
-                sleep(Duration::from_micros(300));
+                until("reads are under way", || reads.load(Relaxed) >= 30);
                 let first = [s.spawn(|| r.close()), s.spawn(|| r.close())];
                 let closed = first.map(|job| job.wait().is_ok());
                 assert!(closed[0] != closed[1], "one of two closers succeeds");

@@ -207,6 +207,6 @@ fn dialing_nobody_as_the_first_thing_a_runtime_does_fails_and_the_program_goes_o
     everywhere(|| {
         let err = dial("tcp", &to).map(drop).unwrap_err();
         assert_eq!(err.kind(), io::ErrorKind::ConnectionRefused);
-        sleep(Duration::from_millis(1));
+        sleep(Duration::from_millis(1)); // what still has to work
     });
 }

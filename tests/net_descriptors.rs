@@ -12,7 +12,6 @@ use std::{
     io::{self, Read, Write},
     net::{SocketAddr, UdpSocket},
     os::fd::AsRawFd,
-    time::Duration,
 };
 
 fn pipe() -> (Descriptor, Descriptor) {
@@ -198,10 +197,11 @@ fn a_pipe_whose_writer_is_gone_is_at_its_end() {
     everywhere(|| {
         let (r, w) = pipe();
         scope(|s| {
+            let unread = || r.with_fd(|fd| harness::unread(fd)).unwrap();
             s.spawn(move || {
                 for i in 0..3u8 {
                     (&w).write_all(&[i; 3]).unwrap();
-                    harness::sleep(Duration::from_millis(2));
+                    harness::until("it is read", || unread() == 0);
                 }
             });
             let mut all = Vec::new();

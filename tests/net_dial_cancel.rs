@@ -6,7 +6,7 @@ use gopark::{
     Runtime,
     net::{CancelToken, Dialer, NetError, TcpAddr},
 };
-use harness::{everywhere, full_backlog, listener, scope};
+use harness::{everywhere, full_backlog, listener, scope, until};
 use std::time::{Duration, Instant};
 
 /// Follows Go's TestDialContext with a context that is over.
@@ -129,6 +129,18 @@ fn cancelling_just_as_the_connection_comes_never_gives_one_that_cannot_be_writte
     });
 }
 
+/// How many connections to `port` the kernel is still making.
+fn dials_under_way(port: u16) -> usize {
+    const SYN_SENT: &str = "02";
+    let peer = format!(":{port:04X}");
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let fields = table.lines().map(|line| line.split_whitespace().skip(2));
+    fields
+        .filter_map(|mut fields| Some((fields.next()?, fields.next()?)))
+        .filter(|(remote, state)| remote.ends_with(&peer) && *state == SYN_SENT)
+        .count()
+}
+
 /// The same at a dial that has begun to wait: an accept and the cancelling make room at once.
 #[test]
 fn a_dial_that_waits_is_either_cancelled_or_good() {
@@ -136,13 +148,15 @@ fn a_dial_that_waits_is_either_cancelled_or_good() {
         for round in 0..20 {
             let (full, _fill) = full_backlog();
             let to = TcpAddr::from(full.local_addr().unwrap());
+            let port = full.local_addr().unwrap().port();
             let token = CancelToken::new();
             scope(|s| {
                 let dial = s.spawn(|| Dialer::new().cancel_token(&token).dial_tcp("tcp", &to));
-                harness::sleep(Duration::from_millis(1));
+                until("the dial waits", || dials_under_way(port) == 1);
                 let _first = full.accept().unwrap();
                 if round % 2 == 0 {
                     // The kernel knocks again about a second later, seldom before.
+                    // So the two ends come together only now and then, as they may.
                     harness::sleep(Duration::from_millis(1));
                 }
                 token.cancel();

@@ -27,16 +27,7 @@ fn report() -> (
     impl Fn() -> Ended,
 ) {
     let (tell, told) = mpsc::channel();
-    let wait = move || {
-        let end = Instant::now() + Duration::from_secs(30);
-        loop {
-            match told.try_recv() {
-                Ok(told) => return told,
-                Err(err) => assert!(Instant::now() < end, "{err}"),
-            }
-            harness::sleep(Duration::from_micros(200));
-        }
-    };
+    let wait = move || harness::until_some("the end of the wait", || told.try_recv().ok());
     (move |conn, result| tell.send((conn, result)).unwrap(), wait)
 }
 
@@ -148,9 +139,12 @@ fn closing_ends_the_wait_and_waits_for_it() {
         let (then, wait) = report();
         let other = server.clone();
         server.on_readable(then.clone()).unwrap();
-        harness::sleep(Duration::from_millis(5));
-        other.close().unwrap();
-        let (server, result) = wait();
+        let ((server, result), wait) = harness::scope(|s| {
+            let ended = s.spawn(move || (wait(), wait));
+            assert!(ended.is_pending());
+            other.close().unwrap();
+            ended.wait()
+        });
         let err = result.unwrap_err();
         assert!(err.is_closed(), "{err}");
         assert_eq!(

@@ -3,13 +3,13 @@
 mod harness;
 
 use gopark::{
-    Runtime,
+    Handle, Reason, Runtime,
     net::{
         CancelToken, Cause, Dialer, DnsError, IpVersion, NetError, Resolver, ZonedIp, lookup_host,
         lookup_ip,
     },
 };
-use harness::{everywhere, lines::*, listener, scope, sleep, until};
+use harness::{everywhere, lines::*, listener, scope, until};
 use std::{
     io,
     net::IpAddr,
@@ -188,16 +188,15 @@ fn a_look_up_holds_neither_a_worker_nor_the_end_of_the_runtime() {
     assert!(io::Error::from(err).is_shutdown());
     // The question outlives its runtime, and still answers whoever joined it elsewhere.
     assert_eq!(slow.answered.load(Ordering::SeqCst), 0);
-    std::thread::scope(|s| {
+    scope(|s| {
         let other = s.spawn(|| {
             let resolver = resolver.timeout(100_000 * MS);
             resolver.lookup_host("n", IpVersion::Any)
         });
-        std::thread::sleep(harness::TICK);
-        assert!(!other.is_finished());
+        assert!(other.is_pending());
         assert_eq!(slow.asked(), 1);
         slow.answer();
-        assert_eq!(other.join().unwrap().unwrap(), local().unwrap());
+        assert_eq!(other.wait().unwrap(), local().unwrap());
     });
 }
 
@@ -217,11 +216,13 @@ fn a_thread_of_the_pool_never_waits_for_a_question_that_waits_for_the_pool() {
     runtime.run(|| {
         let in_pool = Arc::new(AtomicUsize::new(0));
         let (begun, theirs) = (in_pool.clone(), resolver.clone());
+        let runtime = Handle::current().unwrap();
         let pool = gopark::spawn(move || {
             gopark::blocking(|| {
                 begun.store(1, Ordering::SeqCst);
-                // A task's question waits behind this closure meanwhile.
-                std::thread::sleep(20 * MS);
+                until("a task's question to wait behind this closure", || {
+                    runtime.metrics().total.parked_for(Reason::Blocking) == 2
+                });
                 let limited = theirs.clone().timeout(100_000 * MS);
                 limited.lookup_host("n", IpVersion::Any).unwrap();
                 theirs.lookup_host("n", IpVersion::Any).unwrap()
@@ -383,12 +384,11 @@ fn what_a_resolver_says_reaches_the_caller_and_limits_are_told_as_go_tells_them(
         out.print(format!("Dial, DNS silent, deadline: {when} err={line}"));
         let token = CancelToken::new();
         let result = scope(|s| {
-            s.spawn(|| {
-                sleep(100 * MS);
-                token.cancel();
-            });
             let dialer = dialer.clone().cancel_token(&token);
-            dialer.dial("tcp", "silent.test:80")
+            let dial = s.spawn(move || dialer.dial("tcp", "silent.test:80"));
+            assert!(dial.is_pending());
+            token.cancel();
+            dial.wait()
         });
         out.done("Dial, DNS silent, cancelled", result);
         let over = resolver.clone().cancel_token(&token);

@@ -54,7 +54,7 @@ fn everything_is_back_at_zero_when_all_tasks_have_ended() {
             let tasks: Vec<_> = (0..500)
                 .map(|i| {
                     spawn(move || {
-                        sleep(Duration::from_micros(i % 5 * 50));
+                        sleep(Duration::from_micros(i % 5 * 50)); // one of the waits that are counted
                         gopark::yield_now();
                         drop(spawn(move || assert!(i % 10 != 0, "every tenth")).join());
                     })

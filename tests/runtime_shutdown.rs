@@ -54,6 +54,7 @@ fn every_kind_of_blocked_call_ends_and_so_do_the_threads() {
         }));
         until_parked(&runtime, Reason::Read, 2);
         until_parked(&runtime, Reason::Write, 1);
+        // Three more kinds of wait that the end must end.
         let quiet = [
             handle.spawn(|| gopark::sleep(Duration::from_secs(3600))),
             handle.spawn(gopark::park),
@@ -152,9 +153,7 @@ fn a_task_that_never_gives_way_is_reported_as_a_stuck_thread() {
         let (end, begun) = (stop.clone(), started.clone());
         let hog = runtime.handle().spawn(move || {
             begun.store(true, SeqCst);
-            while !end.load(SeqCst) {
-                std::thread::sleep(Duration::from_millis(1));
-            }
+            eventually("it is told to stop", || end.load(SeqCst));
         });
         eventually("the hog runs", || started.load(SeqCst));
         let report = runtime.shutdown_timeout(Duration::from_secs(2));
@@ -177,12 +176,14 @@ fn tasks_that_never_started_are_given_up_and_their_joiners_told() {
         let (tx, rx) = mpsc::channel();
         let begun = Arc::new(AtomicBool::new(false));
         let started = begun.clone();
+        let given_up = Arc::new(AtomicBool::new(false));
+        let gave_up = given_up.clone();
         let handle = runtime.handle();
         let main = handle.spawn(move || {
             begun.store(true, SeqCst);
             // Holds the worker until the runtime has given up, then leaves it more than one ring
             // can hold, and tasks that are pinned.
-            std::thread::sleep(Duration::from_millis(300));
+            eventually("the runtime gives up", || gave_up.load(SeqCst));
             let many: Vec<_> = (0..700).map(|_| gopark::spawn(|| ())).collect();
             let pinned: Vec<_> = (0..3).map(|_| gopark::spawn_local(|| ())).collect();
             tx.send((many, pinned)).unwrap();
@@ -193,6 +194,7 @@ fn tasks_that_never_started_are_given_up_and_their_joiners_told() {
         });
         eventually("it runs", || started.load(SeqCst));
         runtime.shutdown_timeout(Duration::from_millis(50));
+        given_up.store(true, SeqCst);
         let (many, pinned) = rx.recv().unwrap();
         assert!(main.join().is_err());
         for task in many.into_iter().chain(pinned) {
@@ -220,9 +222,7 @@ fn spawning_from_outside_while_the_runtime_ends_never_hangs_a_joiner() {
                     })
                 })
                 .collect();
-            while handle.metrics().total.finished < 10 {
-                std::thread::yield_now();
-            }
+            eventually("some have ended", || handle.metrics().total.finished >= 10);
             let report = runtime.shutdown_timeout(BOUND);
             assert!(report.is_clean(), "{report}");
             let joined = spawners.into_iter().map(|s| s.join().unwrap());
@@ -344,7 +344,7 @@ fn several_runtimes_live_side_by_side_and_tasks_join_across_them() {
             let tasks: Vec<_> = (0..50)
                 .map(|i| {
                     there.spawn(move || {
-                        gopark::sleep(Duration::from_micros(100));
+                        gopark::sleep(Duration::from_micros(100)); // whoever joins it waits
                         i
                     })
                 })

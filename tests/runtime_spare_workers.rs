@@ -45,6 +45,7 @@ impl Heavy {
                 let counter = counter.clone();
                 drop(handle.spawn(move || counter.fetch_add(1, SeqCst)));
                 spawned += 1;
+                // The pace of the load.
                 thread::sleep(Duration::from_micros(200));
             }
             spawned
@@ -243,9 +244,7 @@ fn where_every_worker_is_held_a_spare_one_starts_what_is_stuck_behind_them() {
                 theirs.store(true, SeqCst);
                 thread::current().name().map(number)
             });
-            while !ran.load(SeqCst) {
-                thread::sleep(Duration::from_millis(1));
-            }
+            eventually("the task has run", || ran.load(SeqCst));
             stuck.join().unwrap()
         });
         assert!(hog.join().unwrap().is_some_and(|worker| worker > 0));
@@ -258,6 +257,7 @@ fn a_runtime_ends_with_all_its_spare_workers_within_the_bound() {
         let runtime = builder().name("bounded").build().unwrap();
         let handle = runtime.handle();
         let heavy = Heavy::start(&handle);
+        // Waits that only the end of the runtime can end.
         let sleepers: Vec<_> = (0..20)
             .map(|_| handle.spawn(|| gopark::sleep(BOUND * 10)))
             .collect();

@@ -1,8 +1,11 @@
 //! What a task borrows from its worker's thread-locals outlives everyone it lends it to.
 
+mod support;
+
 use gopark::Runtime;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use support::eventually;
 
 static DESTROYED: AtomicBool = AtomicBool::new(false);
 static LENT: AtomicBool = AtomicBool::new(false);
@@ -20,14 +23,6 @@ thread_local! {
     static VALUE: Value = const { Value(7) };
 }
 
-fn until(condition: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !condition() {
-        assert!(start.elapsed() < Duration::from_secs(60), "waited too long");
-        std::thread::yield_now();
-    }
-}
-
 #[test]
 fn a_thread_local_lent_to_a_blocking_call_survives_the_end_of_its_runtime() {
     let runtime = Runtime::builder().workers(1).build().unwrap();
@@ -35,12 +30,12 @@ fn a_thread_local_lent_to_a_blocking_call_survives_the_end_of_its_runtime() {
         VALUE.with(|value: &Value| {
             gopark::blocking(|| {
                 LENT.store(true, SeqCst);
-                until(|| OVER.load(SeqCst));
+                eventually("the runtime is over", || OVER.load(SeqCst));
                 value.0
             })
         })
     });
-    until(|| LENT.load(SeqCst));
+    eventually("the value is lent", || LENT.load(SeqCst));
     let report = runtime.shutdown_timeout(Duration::from_millis(200));
     assert_eq!(
         (

@@ -333,6 +333,7 @@ fn unpark_wakes_across_threads_and_tasks() {
 fn sleepers_joiners_and_blocking_calls_are_woken() {
     for_each_worker_count("sleep, join, blocking", 32, |board, n| {
         for i in 0..n {
+            // Of the length of a blocking call: which of the two ends first changes.
             let sleeper = spawn(move || gopark::sleep(Duration::from_micros(i % 60)));
             let computed = gopark::blocking(|| i + 1);
             assert_eq!(computed, i + 1);

@@ -82,6 +82,7 @@ fn no_more_threads_than_allowed_run_at_once_and_every_closure_gets_its_turn() {
                     spawn(move || {
                         blocking(|| {
                             most.fetch_max(now.fetch_add(1, SeqCst) + 1, SeqCst);
+                            // Long enough for others to come, were they let in.
                             std::thread::sleep(Duration::from_micros(500));
                             now.fetch_sub(1, SeqCst);
                         })

@@ -78,7 +78,7 @@ impl Drop for WaitsInDrop<'_> {
         assert!(std::thread::panicking());
         let before = self.0.load(SeqCst);
         gopark::yield_now();
-        gopark::sleep(Duration::from_millis(2));
+        gopark::sleep(Duration::from_millis(2)); // long enough for the other one, if it could
         gopark::park();
         gopark::blocking(|| ());
         assert!(gopark::spawn(|| ()).join().is_err(), "a join is refused");

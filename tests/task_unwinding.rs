@@ -61,6 +61,7 @@ fn yield_returns_at_once() {
 
 #[test]
 fn sleep_holds_the_thread() {
+    // Long enough for the other task, if it could run.
     no_switch_in(|| gopark::sleep(Duration::from_millis(2)));
 }
 
@@ -72,6 +73,7 @@ fn park_returns_at_once() {
 #[test]
 fn join_is_refused() {
     no_switch_in(|| {
+        // It has not ended: a join would have to wait.
         let outcome = gopark::spawn(|| gopark::sleep(Duration::from_millis(1))).join();
         assert!(outcome.is_err());
     });

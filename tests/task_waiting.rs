@@ -57,16 +57,18 @@ fn tasks_that_only_yield_do_not_starve_one_that_waits_for_data() {
                 .collect();
             let (a, b) = UnixStream::pair().unwrap();
             let a = netpoll::Fd::new(a.into(), netpoll::Kind::STREAM).unwrap();
+            // Each byte is sent when the one before it has been read, so that a read waits for it.
+            let (tell, told) = std::sync::mpsc::channel();
             let writer = std::thread::spawn(move || {
-                for _ in 0..50 {
+                for () in told {
                     (&b).write_all(b"x").unwrap();
-                    std::thread::sleep(Duration::from_micros(200));
                 }
             });
-            let mut got = 0;
-            while got < 50 {
-                got += a.read(&mut [0; 8]).unwrap();
+            for _ in 0..50 {
+                tell.send(()).unwrap();
+                assert_eq!(a.read(&mut [0; 8]).unwrap(), 1);
             }
+            drop(tell);
             stop.store(true, SeqCst);
             for task in yielders {
                 task.join().unwrap();
@@ -272,7 +274,7 @@ fn joining_waits_for_tasks_of_other_workers() {
             let tasks: Vec<_> = (0..400)
                 .map(|i| {
                     spawn(move || {
-                        sleep(Duration::from_micros(i % 7 * 100));
+                        sleep(Duration::from_micros(i % 7 * 100)); // some end before they are joined
                         i
                     })
                 })

@@ -3,9 +3,10 @@
 mod harness;
 
 use gopark::net::{NetError, TcpConn};
-use harness::{everywhere, lines::*, pair, scope, sleep, until_readable, until_state};
+use harness::{everywhere, lines::*, pair, scope, sleep, until, until_readable, until_state};
 use std::{
     io::{self, Read},
+    sync::atomic::{AtomicUsize, Ordering::SeqCst},
     time::{Duration, Instant},
 };
 
@@ -76,21 +77,25 @@ fn a_read_deadline_beats_data_and_end_loses_nothing_and_stays_until_set_again() 
         ));
 
         // The loop of many a program: a deadline for each turn, going on after a time-out.
+        let timeouts = AtomicUsize::new(0);
         scope(|s| {
             s.spawn(|| {
-                sleep(ms(250));
+                until("two timeouts", || timeouts.load(SeqCst) >= 2);
                 client.write(b"hello").unwrap();
-                sleep(ms(60));
+                until("the data to be read", || timeouts.load(SeqCst) == 0);
+                // The end comes to a reader that waits again.
+                until("one more timeout", || timeouts.load(SeqCst) >= 1);
                 client.close().unwrap();
             });
-            let mut timeouts = 0;
             loop {
                 server.set_read_deadline(after(ms(100))).unwrap();
                 match server.read(&mut buf) {
-                    Err(err) if err.is_timeout() => timeouts += 1,
+                    Err(err) if err.is_timeout() => {
+                        timeouts.fetch_add(1, SeqCst);
+                    }
                     Ok(n) if n > 0 => {
                         let text = String::from_utf8_lossy(&buf[..n]);
-                        assert!(timeouts >= 1);
+                        assert!(timeouts.swap(0, SeqCst) >= 2);
                         out.print(format!(
                             "read {n} bytes, content is {text} after timeouts=2"
                         ));
@@ -193,6 +198,7 @@ fn a_deadline_reaches_operations_that_wait_already() {
             server.set_read_deadline(first).unwrap();
             let result = scope(|s| {
                 s.spawn(|| {
+                    // The program's: `when` counts from here, too.
                     sleep(ms(50));
                     server.set_read_deadline(Some(start + then)).unwrap();
                 });
@@ -208,6 +214,7 @@ fn a_deadline_reaches_operations_that_wait_already() {
             s.spawn(|| {
                 sleep(ms(50));
                 server.set_read_deadline(None).unwrap();
+                // Until the deadline that was cleared is over.
                 sleep(ms(450));
                 client.write(b"ok").unwrap();
             });
@@ -218,7 +225,6 @@ fn a_deadline_reaches_operations_that_wait_already() {
         scope(|s| {
             server.set_read_deadline(after(ms(50))).unwrap();
             let read = s.spawn(|| server.read(&mut [0; 4]));
-            sleep(ms(120));
             // It has fired; whoever comes next gets the new one.
             let result = read.wait();
             server.set_read_deadline(after(far)).unwrap();

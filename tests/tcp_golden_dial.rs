@@ -136,7 +136,7 @@ fn a_dial_ends_at_the_earlier_of_time_out_and_deadline() {
             let token = CancelToken::new();
             scope(|s| {
                 s.spawn(|| {
-                    harness::sleep(ms(100));
+                    harness::sleep(ms(100)); // the program's, and printed
                     token.cancel();
                 });
                 dialer.cancel_token(&token).dial("tcp", &address)
@@ -319,6 +319,7 @@ fn the_deadline_of_a_dial_is_over_when_the_connection_is_there() {
         let conn = conn.unwrap();
         let (server, _) = listener.accept().unwrap();
         let left = soon.saturating_duration_since(Instant::now());
+        // Nothing may happen at that moment, so it has to pass.
         harness::sleep(left + Duration::from_millis(1));
         conn.write(b"still good").unwrap();
         assert_eq!(server.read(&mut [0; 16]).unwrap(), 10);

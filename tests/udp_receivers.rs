@@ -4,7 +4,7 @@
 mod harness;
 
 use gopark::net::{UdpConn, UnixDatagram};
-use harness::{everywhere, scope, sleep, until};
+use harness::{everywhere, scope, until};
 use std::{
     collections::HashSet,
     sync::atomic::{AtomicUsize, Ordering::SeqCst},
@@ -26,39 +26,33 @@ fn a_burst_wakes_as_many_receivers_as_it_has_datagrams() {
         let socket = UdpConn::bind("127.0.0.1:0").unwrap();
         socket.set_read_deadline(bound()).unwrap();
         let to = socket.local_addr().unwrap();
-        let (taken, go) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let [back, taken, go] = <[AtomicUsize; 3]>::default();
         scope(|s| {
             let jobs: Vec<_> = (0..RECEIVERS)
                 .map(|_| {
                     s.spawn(|| {
                         for burst in 0..BURSTS {
                             let mut buf = [0; 8];
+                            back.fetch_add(1, SeqCst);
                             socket.recv(&mut buf).unwrap();
                             taken.fetch_add(1, SeqCst);
                             // Nobody takes two of one burst: each of the others has to wake up.
-                            let end = Instant::now() + Duration::from_secs(20);
-                            while go.load(SeqCst) <= burst {
-                                assert!(Instant::now() < end, "somebody sleeps");
-                                sleep(Duration::from_micros(20));
-                            }
+                            until("all are awake", || go.load(SeqCst) > burst);
                         }
                     })
                 })
                 .collect();
             let sender = UdpConn::connect(to).unwrap();
             for burst in 1..=BURSTS {
+                until("the crowd is back", || {
+                    back.load(SeqCst) == burst * RECEIVERS
+                });
                 for _ in 0..RECEIVERS {
                     sender.send(b"x").unwrap();
                 }
-                let end = Instant::now() + Duration::from_secs(20);
-                while taken.load(SeqCst) < burst * RECEIVERS {
-                    assert!(
-                        Instant::now() < end,
-                        "{} of burst {burst} were taken",
-                        taken.load(SeqCst) % RECEIVERS
-                    );
-                    sleep(Duration::from_micros(20));
-                }
+                until(&format!("all of burst {burst} are taken"), || {
+                    taken.load(SeqCst) >= burst * RECEIVERS
+                });
                 go.store(burst, SeqCst);
             }
             for job in jobs {
@@ -113,11 +107,9 @@ fn every_datagram_of_many_senders_reaches_one_of_many_receivers_once() {
                             sent.fetch_add(1, SeqCst);
                             // Never so many under way that the kernel drops some; sometimes none.
                             let most = if n % 7 == 0 { 0 } else { 200 };
-                            let end = Instant::now() + Duration::from_secs(20);
-                            while sent.load(SeqCst) > received.load(SeqCst) + most {
-                                assert!(Instant::now() < end, "a datagram sits");
-                                sleep(Duration::from_micros(10));
-                            }
+                            until("no datagram sits", || {
+                                sent.load(SeqCst) <= received.load(SeqCst) + most
+                            });
                         }
                     });
                     drop(job);

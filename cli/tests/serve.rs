@@ -8,6 +8,19 @@ use std::time::{Duration, Instant};
 /// Far longer than anything here takes, even on a machine that is busy with other things.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Waits until `look` finds something.
+#[track_caller]
+fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < end, "{what}: not within {PATIENCE:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 struct Server {
     process: Child,
     addr: SocketAddr,
@@ -68,14 +81,7 @@ impl Server {
 
     /// The exit code, once the process has ended.
     fn exit_code(&mut self) -> Option<i32> {
-        let until = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.process.try_wait().unwrap() {
-                return status.code();
-            }
-            assert!(Instant::now() < until, "the server did not end");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        until("the server ends", || self.process.try_wait().unwrap()).code()
     }
 }
 
@@ -259,10 +265,9 @@ fn without_descriptors_clients_are_refused_and_none_is_left_waiting() {
     }
     assert!((1..32).contains(&served.len()), "{} served", served.len());
     drop(served);
-    let until = Instant::now() + PATIENCE;
-    while !answered(&mut server.connect()) {
-        assert!(Instant::now() < until, "the server did not recover");
-    }
+    until("the server recovers", || {
+        answered(&mut server.connect()).then_some(())
+    });
 }
 
 #[test]

@@ -162,13 +162,15 @@ fn closing_a_descriptor_that_cannot_be_waited_for_does_not_wait_for_its_reader()
     let reader = {
         let fd = fd.clone();
         std::thread::spawn(move || {
-            tx.send(()).unwrap();
+            tx.send(support::this_thread()).unwrap();
             fd.read(&mut [0; 8])
         })
     };
-    rx.recv().unwrap();
+    let thread = rx.recv().unwrap();
     // Until it holds the lock it is not in the call; then only the pipe can end it.
-    std::thread::sleep(std::time::Duration::from_millis(20));
+    until("the reader is in the call", || {
+        support::sleeps_in_kernel(thread)
+    });
     let closer = {
         let fd = fd.clone();
         start(move || fd.close())

@@ -9,7 +9,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
-use support::{BOUND, after, fill, past, start, tcp_pair, unix_pair};
+use support::{BOUND, after, fill, my_handle, past, start, tcp_pair, unix_pair, until};
 
 const BOTH: [Mode; 2] = [Mode::Read, Mode::Write];
 
@@ -101,8 +101,9 @@ fn a_deadline_that_was_cleared_does_not_end_a_read_or_an_accept() {
     let (r, l) = (a.clone(), listener.clone());
     let reader = start(move || r.read(&mut [0; 8])).asleep();
     let accepter = start(move || l.accept().map(drop)).asleep();
-    std::thread::sleep(Duration::from_millis(30)); // time in which nothing may happen
-    assert!(!reader.is_finished() && !accepter.is_finished());
+    // The deadlines are long over: were there timers left, they would come now, wherever they are.
+    park::with_current(|p| p.poller().poll(Some(Duration::ZERO))).unwrap();
+    let (reader, accepter) = (reader.turn(), accepter.turn());
     a.close().unwrap();
     listener.close().unwrap();
     assert_eq!(reader.join(), Err(Error::Closing));
@@ -374,7 +375,7 @@ fn a_connection_handed_to_and_fro_leaves_its_timers_on_neither_thread() {
     let (a, b) = unix_pair();
     let (to, from) = std::sync::mpsc::channel::<Fd>();
     let (back, home) = std::sync::mpsc::channel::<Fd>();
-    // Both sides are echoed by a third thread, slowly enough that every read has to wait.
+    // Both sides are echoed by a third thread, but only to one who waits already.
     let other = start(move || {
         for a in from {
             a.write(b"x").unwrap();
@@ -383,10 +384,13 @@ fn a_connection_handed_to_and_fro_leaves_its_timers_on_neither_thread() {
         }
         timers()
     });
+    let readers = [my_handle(), other.handle.clone()];
     let echo = start(move || {
         let mut buf = [0; 8];
         while let Ok(n @ 1..) = b.read(&mut buf) {
-            std::thread::sleep(Duration::from_micros(50));
+            until("the reader waits", || {
+                readers.iter().any(netpoll::PollerHandle::is_sleeping)
+            });
             b.write(&buf[..n]).unwrap();
         }
     });

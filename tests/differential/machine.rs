@@ -1,6 +1,6 @@
 //! The executor on gopark: the same lines, each call in a task or on a thread of its own.
 
-use crate::{call, kernel, twist::Twist};
+use crate::{call, kernel, twist::Twist, waiting};
 use gopark::{
     Reason, Runtime,
     net::{TcpConn, TcpListener},
@@ -14,14 +14,12 @@ use std::{
         atomic::{AtomicI32, Ordering::Relaxed},
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// How long anything may take; less where a difference is what is looked for.
 const STUCK: Duration = Duration::from_secs(5);
 const STUCK_TWISTED: Duration = Duration::from_millis(500);
-/// How often something that gives no sign is looked at.
-const LOOK: Duration = Duration::from_micros(20);
 
 /// Where the calls run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,6 +147,7 @@ impl<'a> Run<'a> {
                 "still" if self.calls[&id(0)].ended() => self.tell(id(0)),
                 "still" => writeln!(self.out, "{}: pending", self.calls[&id(0)].name).unwrap(),
                 "settle" => self.settle(args[0], args[1], args[2]),
+                // A line of the program: deadlines must pass.
                 "elapse" => thread::sleep(Duration::from_millis(id(0) as u64)),
                 "end" => break,
                 other => panic!("no line {other}"),
@@ -213,20 +212,18 @@ impl<'a> Run<'a> {
 
     /// Waits until so many calls are blocked in a read, in a write and for a lock.
     fn rest(&mut self, wanted: [usize; 3]) {
-        let begin = Instant::now();
-        while begin.elapsed() < self.machine.stuck {
+        let rest = waiting::find(self.machine.stuck, thread::sleep, || {
             let mut early = self.open.clone();
             early.retain(|id| self.calls[id].ended());
             for id in &early {
                 self.tell(*id);
             }
-            if !early.is_empty() || self.blocked(wanted) {
-                return;
-            }
-            thread::sleep(LOOK);
+            (!early.is_empty() || self.blocked(wanted)).then_some(())
+        });
+        if rest.is_none() {
+            self.stuck = true;
+            writeln!(self.out, "unrest").unwrap();
         }
-        self.stuck = true;
-        writeln!(self.out, "unrest").unwrap();
     }
 
     fn blocked(&self, wanted: [usize; 3]) -> bool {
@@ -249,19 +246,17 @@ impl<'a> Run<'a> {
     fn settle(&mut self, end: &str, state: &str, unread: &str) {
         // The model asks only about an end that is open.
         let fd = self.descriptors[end];
-        let begin = Instant::now();
         let mut was = (0, 0);
-        while begin.elapsed() < self.machine.stuck {
+        let settled = waiting::find(self.machine.stuck, thread::sleep, || {
             was = kernel::state(fd);
-            let (now, waiting) = (was.0.to_string(), was.1.to_string());
-            if now == state && (unread == "-" || unread == waiting) {
-                return;
-            }
-            thread::sleep(LOOK);
+            let (now, left) = (was.0.to_string(), was.1.to_string());
+            (now == state && (unread == "-" || unread == left)).then_some(())
+        });
+        if settled.is_none() {
+            self.stuck = true;
+            let (state, unread) = was;
+            writeln!(self.out, "{end}: unsettled: state={state} unread={unread}").unwrap();
         }
-        self.stuck = true;
-        let (state, unread) = was;
-        writeln!(self.out, "{end}: unsettled: state={state} unread={unread}").unwrap();
     }
 }
 

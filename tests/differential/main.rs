@@ -33,6 +33,8 @@ mod shrink;
 mod side;
 mod tally;
 mod twist;
+#[path = "../harness/waiting.rs"]
+mod waiting;
 
 use go::Go;
 use machine::{How, Machine};

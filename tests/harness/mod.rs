@@ -8,6 +8,7 @@
 #[path = "../golden/mod.rs"]
 pub mod golden;
 pub mod lines;
+mod waiting;
 
 use gopark::{
     Descriptor, Handle, Runtime,
@@ -115,18 +116,11 @@ impl<T> Job<'_, T> {
 
     /// Whether it stays blocked for a tick.
     pub fn is_pending(&self) -> bool {
-        let end = Instant::now() + TICK;
-        while Instant::now() < end {
-            if self.is_finished() {
-                return false;
-            }
-            sleep(Duration::from_millis(2));
-        }
-        true
+        stays(|| !self.is_finished())
     }
 }
 
-/// Lets time pass; others run meanwhile.
+/// Lets time pass; others run meanwhile. For tests of which a span of time is a part.
 pub fn sleep(time: Duration) {
     if in_task() {
         gopark::sleep(time);
@@ -136,12 +130,21 @@ pub fn sleep(time: Duration) {
 }
 
 /// Waits until `condition` holds.
-pub fn until(what: &str, condition: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(20);
-    while !condition() {
-        assert!(Instant::now() < end, "{what}: not within 20 s");
-        sleep(Duration::from_millis(1));
-    }
+#[track_caller]
+pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    until_some(what, || condition().then_some(()));
+}
+
+/// Waits until `look` finds something.
+#[track_caller]
+pub fn until_some<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    let bound = Duration::from_secs(20);
+    waiting::find(bound, sleep, look).unwrap_or_else(|| panic!("{what}: not within {bound:?}"))
+}
+
+/// Whether `condition` holds for a tick: for what can only be seen not to happen.
+pub fn stays(mut condition: impl FnMut() -> bool) -> bool {
+    waiting::find(TICK, sleep, || (!condition()).then_some(())).is_none()
 }
 
 /// The deadline `millis` from now.
@@ -242,16 +245,16 @@ pub fn until_state(conn: &TcpConn, state: &str) {
 
 /// Waits until `bytes` can be read.
 pub fn until_readable(conn: &TcpConn, bytes: usize) {
-    until("data", || {
-        let mut waiting = 0i32;
-        let at = &raw mut waiting;
-        // SAFETY: FIONREAD writes one `i32`.
-        let done = conn
-            .with_fd(|fd| unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONREAD, at) })
-            .unwrap();
-        assert_eq!(done, 0);
-        waiting as usize >= bytes
-    });
+    until("data", || conn.with_fd(|fd| unread(fd)).unwrap() >= bytes);
+}
+
+/// How many bytes can be read from a descriptor.
+pub fn unread(fd: impl AsFd) -> usize {
+    let mut waiting = 0i32;
+    // SAFETY: FIONREAD writes one `i32`.
+    let done = unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), libc::FIONREAD, &raw mut waiting) };
+    assert_eq!(done, 0);
+    waiting as usize
 }
 
 /// A loopback listener whose accept queue is full, so that whoever dials waits.

@@ -3,13 +3,16 @@
 
 #![allow(dead_code, reason = "no test uses all of it")]
 
+#[path = "waiting.rs"]
+mod waiting;
+
 use gopark::{Handle, Runtime};
 use std::{
     io::{self, Write},
     process,
     sync::mpsc,
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// How long one run of a body may take before it counts as stuck.
@@ -77,22 +80,16 @@ impl<T> Going<T> {
 
     /// Whether it stays blocked for a while.
     pub fn is_pending(&self) -> bool {
-        let end = Instant::now() + Duration::from_millis(60);
-        while Instant::now() < end {
-            if self.is_finished() {
-                return false;
-            }
-            gopark::sleep(Duration::from_millis(2));
-        }
-        true
+        let tick = Duration::from_millis(60);
+        waiting::find(tick, gopark::sleep, || self.is_finished().then_some(())).is_none()
     }
 }
 
 /// Waits until `condition` holds.
+#[track_caller]
 pub fn until(what: &str, condition: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(30);
-    while !condition() {
-        assert!(Instant::now() < end, "{what}: not within 30 s");
-        gopark::sleep(Duration::from_millis(1));
-    }
+    let holds = waiting::find(Duration::from_secs(30), gopark::sleep, || {
+        condition().then_some(())
+    });
+    assert!(holds.is_some(), "{what}: not within 30 s");
 }

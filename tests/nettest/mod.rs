@@ -4,7 +4,7 @@
 
 #![allow(dead_code, reason = "the networks come one after the other")]
 
-use crate::harness::{scope, sleep};
+use crate::harness::scope;
 use gopark::net::{Conn, is_timeout};
 use std::{
     io::{self, Read, Write},
@@ -190,20 +190,18 @@ fn past_timeout(a: &dyn Conn, b: &dyn Conn) {
 fn present_timeout(a: &dyn Conn, _b: &dyn Conn) {
     let set = AtomicBool::new(false);
     scope(|s| {
-        s.spawn(|| {
-            sleep(Duration::from_millis(100));
-            set.store(true, SeqCst);
-            a.set_read_deadline(past()).unwrap();
-            a.set_write_deadline(past()).unwrap();
-        });
-        s.spawn(|| {
+        let read = s.spawn(|| {
             assert_eq!(assert_timed_out(a.read(&mut [0; 1024])), 0);
             assert!(set.load(SeqCst), "a read timed out before it should");
         });
-        s.spawn(|| {
+        let write = s.spawn(|| {
             assert_timed_out(write_until_error(a));
             assert!(set.load(SeqCst), "a write timed out before it should");
         });
+        assert!(read.is_pending() && write.is_pending());
+        set.store(true, SeqCst);
+        a.set_read_deadline(past()).unwrap();
+        a.set_write_deadline(past()).unwrap();
     });
 }
 
@@ -228,18 +226,16 @@ fn future_timeout(a: &dyn Conn, b: &dyn Conn) {
 fn close_timeout(a: &dyn Conn, _b: &dyn Conn) {
     a.set_deadline(after(3_600_000)).unwrap();
     scope(|s| {
-        s.spawn(|| {
-            sleep(Duration::from_millis(100));
-            a.close().unwrap();
-        });
-        s.spawn(|| {
+        let read = s.spawn(|| {
             let result = a.read(&mut [0; 1024]);
             assert!(!is_timeout(&result.expect_err("closed")));
         });
-        s.spawn(|| {
+        let write = s.spawn(|| {
             let result = write_until_error(a);
             assert!(!is_timeout(&result.expect_err("closed")));
         });
+        assert!(read.is_pending() && write.is_pending());
+        a.close().unwrap();
     });
 }
 

@@ -2,8 +2,11 @@
 
 #![allow(dead_code, reason = "each test file uses some of it")]
 
+#[path = "../harness/waiting.rs"]
+mod waiting;
+
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Generous: the machine may be busy. Only a hang reaches it.
 pub const BOUND: Duration = Duration::from_secs(30);
@@ -26,24 +29,23 @@ pub fn within<T: Send + 'static>(bound: Duration, f: impl FnOnce() -> T + Send +
     }
 }
 
-/// Waits, as a thread, until `condition` holds.
+/// Waits, as a thread, until `condition` holds. A task that calls it holds its worker.
 #[track_caller]
 pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let end = Instant::now() + BOUND;
-    while !condition() {
-        assert!(Instant::now() < end, "never happened: {what}");
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    let happened = waiting::find(BOUND, std::thread::sleep, || condition().then_some(()));
+    assert!(happened.is_some(), "never happened: {what}");
+}
+
+/// Whether `condition` holds for so long, as a thread: for what can only be seen not to happen.
+pub fn stays(time: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    waiting::find(time, std::thread::sleep, || (!condition()).then_some(())).is_none()
 }
 
 /// Waits, as a task, until `condition` holds.
 #[track_caller]
 pub fn eventually_in_task(what: &str, mut condition: impl FnMut() -> bool) {
-    let end = Instant::now() + BOUND;
-    while !condition() {
-        assert!(Instant::now() < end, "never happened: {what}");
-        gopark::yield_now();
-    }
+    let happened = waiting::find(BOUND, |_| gopark::yield_now(), || condition().then_some(()));
+    assert!(happened.is_some(), "never happened: {what}");
 }
 
 /// How many threads of this process have a name that begins so. (The kernel keeps 15 bytes.)

@@ -254,6 +254,7 @@ mod tests {
             let begun = Instant::now();
             while stream.read_exact(&mut buffer).is_ok() {
                 if begun.elapsed() > Duration::from_millis(250) && std::mem::take(&mut stalls) {
+                    // The stall that must be seen.
                     std::thread::sleep(Duration::from_millis(100));
                 }
                 if stream.write_all(&buffer).is_err() {

@@ -1,7 +1,9 @@
 //! The generator against small servers of which every answer is known.
 
 use std::io::{Read, Write};
+use std::iter;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc;
 use std::time::Instant;
 
 use super::*;
@@ -149,17 +151,28 @@ fn a_refused_connection_is_an_error_and_not_a_result() {
 
 #[test]
 fn the_stop_flag_ends_a_run_early_with_its_results() {
-    let addr = server(echo);
+    let (tell, asked) = mpsc::channel();
+    let addr = server(move |mut stream| {
+        let mut buffer = [0; 64];
+        while stream.read_exact(&mut buffer).is_ok() && stream.write_all(&buffer).is_ok() {
+            // Nobody counts them any more once the run has been told to end.
+            let _ = tell.send(());
+        }
+    });
     let stop = AtomicBool::new(false);
     let plan = plan(addr, Protocol::Echo { size: 64 });
     let report = thread::scope(|scope| {
-        scope.spawn(|| {
-            thread::sleep(Duration::from_millis(200));
+        let (stop, enough) = (&stop, plan.conns + 1);
+        scope.spawn(move || {
+            // More than one on some connection, which has had its first answer then.
+            let answers = iter::from_fn(|| asked.recv_timeout(Duration::from_secs(30)).ok());
+            let answers = answers.take(enough).count();
             stop.store(true, Ordering::Relaxed);
+            assert_eq!(answers, enough);
         });
         Report::new(
             &plan,
-            &run(&plan, 1, Duration::from_secs(600), &stop, true).unwrap(),
+            &run(&plan, 1, Duration::from_secs(600), stop, true).unwrap(),
         )
     });
     assert!(report.requests > 0 && report.seconds < 60.0);

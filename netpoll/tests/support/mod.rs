@@ -88,9 +88,31 @@ impl<T> Blocked<T> {
         self.thread.join().unwrap()
     }
 
+    /// Has the poller go round once more: whatever is due there happens. It sleeps again after that.
+    pub fn turn(self) -> Self {
+        self.handle.wake();
+        self.asleep()
+    }
+
     pub fn is_finished(&self) -> bool {
         self.thread.is_finished()
     }
+}
+
+/// The calling thread, as the kernel knows it.
+pub fn this_thread() -> i32 {
+    // SAFETY: no memory is passed.
+    unsafe { libc::gettid() }
+}
+
+/// Whether a thread of this process sleeps in the kernel.
+pub fn sleeps_in_kernel(thread: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/self/task/{thread}/stat"));
+    // The state follows the name, which may hold anything but is in parentheses.
+    stat.is_ok_and(|stat| {
+        stat.rsplit_once(") ")
+            .is_some_and(|(_, rest)| rest.starts_with('S'))
+    })
 }
 
 /// A moment from now.

@@ -136,9 +136,7 @@ fn cancelling_ends_the_primaries_and_the_fallbacks_and_the_wait_for_them() {
             let canceller = thread::spawn({
                 let (tried, racers) = (dial.tried.clone(), if delay.is_zero() { 2 } else { 1 });
                 move || {
-                    while tried.lock().len() < racers {
-                        thread::yield_now();
-                    }
+                    until(|| tried.lock().len() >= racers);
                     token.cancel();
                 }
             });
@@ -163,9 +161,7 @@ fn of_two_connections_one_is_returned_and_the_other_is_closed_before() {
         let dial = Fake {
             connected: Some(Arc::new(move |last| {
                 connecting.fetch_or(last, Ordering::SeqCst);
-                while connecting.load(Ordering::SeqCst) != 1 | 2 {
-                    sleep();
-                }
+                until(|| connecting.load(Ordering::SeqCst) == 1 | 2);
             })),
             ..Fake::default()
         };
@@ -186,8 +182,13 @@ fn of_two_connections_one_is_returned_and_the_other_is_closed_before() {
     });
 }
 
-fn sleep() {
-    crate::sleep(Duration::from_millis(1));
+/// Waits, as a thread or a task, until `condition` holds.
+fn until(condition: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < LONG / 60, "it does not happen");
+        crate::sleep(Duration::from_millis(1));
+    }
 }
 
 #[test]
