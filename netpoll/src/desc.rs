@@ -40,7 +40,10 @@ use std::ptr::NonNull;
 #[cfg(not(loom))]
 use crate::registration::Registrations;
 #[cfg(not(loom))]
-use crate::sync::Mutex;
+use crate::{
+    prefetch::prefetch,
+    sync::{AtomicUsize, Mutex},
+};
 
 /// A direction.
 ///
@@ -186,6 +189,9 @@ impl Side {
 pub struct PollDesc {
     sides: [Side; 2],
     facts: AtomicU32,
+    /// Where the stack of the last waiter ends, for [`PollDesc::prefetch_reader`].
+    #[cfg(not(loom))]
+    near: AtomicUsize,
     #[cfg(not(loom))]
     pub(crate) registrations: Mutex<Registrations>,
 }
@@ -202,6 +208,8 @@ impl PollDesc {
         PollDesc {
             sides: [Side::new(), Side::new()],
             facts: AtomicU32::new(0),
+            #[cfg(not(loom))]
+            near: AtomicUsize::new(0),
             #[cfg(not(loom))]
             registrations: Mutex::new(Registrations::default()),
         }
@@ -230,6 +238,16 @@ impl PollDesc {
     /// [`Error::Closing`], [`Error::Timeout`] or [`Error::NotPollable`].
     #[inline]
     pub fn check(&self, mode: Mode) -> Result<(), Error> {
+        if self.facts.load(SeqCst) & self.ends(mode) == 0
+            && self.side(mode).deadline.load(SeqCst) == 0
+        {
+            return Ok(());
+        }
+        self.check_in_full(mode)
+    }
+
+    #[inline(never)]
+    fn check_in_full(&self, mode: Mode) -> Result<(), Error> {
         let facts = self.facts.load(SeqCst);
         if facts & CLOSING != 0 {
             return Err(Error::Closing);
@@ -300,24 +318,99 @@ impl PollDesc {
         park: &P,
         reactor: &impl Reactor,
     ) -> Result<(), Error> {
-        let side = self.side(mode);
+        if self.wait_once(mode, why, park, reactor) {
+            Ok(())
+        } else {
+            self.wait_again(fd, mode, why, park, reactor)
+        }
+    }
+
+    /// The first attempt of [`PollDesc::wait`], all that most waits need. False if it did not end
+    /// with a readiness, or could not begin; then [`PollDesc::wait_again`] looks why and goes on. A
+    /// function of its own because what it has on the stack while the execution is parked is cold
+    /// memory for every connection.
+    ///
+    /// ```
+    /// use netpoll::{Mode, PollDesc, Reason, park};
+    /// use std::sync::Arc;
+    /// let desc = Arc::new(PollDesc::new());
+    /// let once = || park::with_current(|p| desc.wait_once(Mode::Read, Reason::Read, p, p.poller()));
+    /// assert!(!once()); // registered nowhere: no event could come
+    /// desc.signal(Mode::Read);
+    /// assert!(once());
+    /// ```
+    #[inline]
+    pub fn wait_once<P: Park + ?Sized>(
+        self: &Arc<Self>,
+        mode: Mode,
+        why: Reason,
+        park: &P,
+        reactor: &impl Reactor,
+    ) -> bool {
+        if park.may_park().is_err() || self.facts.load(SeqCst) & self.ends(mode) != 0 {
+            return false;
+        }
+        let slot = &self.side(mode).slot;
+        #[cfg(not(loom))]
+        self.near.store(std::ptr::from_ref(&slot).addr(), Relaxed);
+        slot.block(park, why, || self.may_stay(mode, reactor))
+    }
+
+    /// [`PollDesc::wait`] after a [`PollDesc::wait_once`] that returned false: looks at the world,
+    /// registers if need be, and waits on.
+    ///
+    /// ```
+    /// use netpoll::{Error, Mode, PollDesc, Reason, park};
+    /// let desc = std::sync::Arc::new(PollDesc::new());
+    /// desc.evict();
+    /// let end = park::with_current(|p| {
+    ///     desc.wait_again(-1, Mode::Read, Reason::Read, p, p.poller())
+    /// });
+    /// assert_eq!(end, Err(Error::Closing));
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`PollDesc::wait`].
+    pub fn wait_again<P: Park + ?Sized>(
+        self: &Arc<Self>,
+        fd: RawFd,
+        mode: Mode,
+        why: Reason,
+        park: &P,
+        reactor: &impl Reactor,
+    ) -> Result<(), Error> {
         loop {
             park.may_park()?;
-            if self.facts.load(SeqCst) & self.ends(mode) != 0 {
-                self.check(mode)?;
-            }
-            if self.home(mode) != reactor.id() {
-                reactor.register(fd, self, mode)?;
-            }
-            let ready = side.slot.block(park, why, || {
-                self.arm(mode, reactor);
-                self.home(mode) == reactor.id() && self.facts.load(SeqCst) & self.ends(mode) == 0
-            });
-            if ready {
+            self.look_again(fd, mode, reactor)?;
+            if self.wait_once(mode, why, park, reactor) {
                 return Ok(());
             }
-            self.check(mode)?;
         }
+    }
+
+    /// The last look of a waiter: would an event for this direction reach it here, and the deadline,
+    /// and has nothing happened that ends its wait?
+    #[inline]
+    fn may_stay(self: &Arc<Self>, mode: Mode, reactor: &impl Reactor) -> bool {
+        if self.home(mode) != reactor.id() {
+            return false;
+        }
+        self.arm(mode, reactor);
+        self.facts.load(SeqCst) & self.ends(mode) == 0
+    }
+
+    /// After a wait that was not for a readiness, or had no place to begin.
+    fn look_again(
+        self: &Arc<Self>,
+        fd: RawFd,
+        mode: Mode,
+        reactor: &impl Reactor,
+    ) -> Result<(), Error> {
+        self.check(mode)?;
+        if self.home(mode) != reactor.id() {
+            reactor.register(fd, self, mode)?;
+        }
+        Ok(())
     }
 
     /// [`PollDesc::wait`] for a waiter that has no thread to give up. True if it is parked: it will be
@@ -354,21 +447,12 @@ impl PollDesc {
             if self.facts.load(SeqCst) & self.ends(mode) != 0 {
                 self.check(mode)?;
             }
-            if self.home(mode) != reactor.id() {
-                reactor.register(fd, self, mode)?;
-            }
             // SAFETY: contract of this function.
-            let settled = unsafe {
-                side.slot.settle(waiter, || {
-                    self.arm(mode, reactor);
-                    self.home(mode) == reactor.id()
-                        && self.facts.load(SeqCst) & self.ends(mode) == 0
-                })
-            };
+            let settled = unsafe { side.slot.settle(waiter, || self.may_stay(mode, reactor)) };
             match settled {
                 Settled::Parked => return Ok(true),
                 Settled::Ready => return Ok(false),
-                Settled::Interrupted => self.check(mode)?,
+                Settled::Interrupted => self.look_again(fd, mode, reactor)?,
             }
         }
     }
@@ -431,6 +515,14 @@ impl PollDesc {
     /// and compares with what is written here.
     #[inline]
     fn arm(self: &Arc<Self>, mode: Mode, timers: &impl Reactor) {
+        let side = self.side(mode);
+        if side.deadline.load(SeqCst) != 0 || side.armed.load(SeqCst) != UNARMED {
+            self.arm_for(mode, timers);
+        }
+    }
+
+    #[inline(never)]
+    fn arm_for(self: &Arc<Self>, mode: Mode, timers: &impl Reactor) {
         let side = self.side(mode);
         let mut deadline = side.deadline.load(SeqCst);
         loop {
@@ -502,11 +594,18 @@ impl PollDesc {
         self.side(mode).deadline.load(SeqCst)
     }
 
-    /// Asks the processor for the memory of whoever waits to read.
+    /// Asks the processor for the memory of whoever waits to read: what stands for it in the slot, and
+    /// the lines of its stack that it will touch on its way from the wait back to whoever reads.
     #[cfg(not(loom))]
     #[inline]
     pub(crate) fn prefetch_reader(&self) {
+        /// From the wait up to the user's function.
+        const STACK: usize = 9;
         self.side(Mode::Read).slot.prefetch();
+        let near = self.near.load(Relaxed) as *const u8;
+        for line in 0..STACK {
+            prefetch(near.wrapping_add(line * 64));
+        }
     }
 
     /// An event has come: notes what it says, then makes both directions ready as far as it goes.

@@ -42,6 +42,8 @@ pub mod clock {
     }
 }
 #[cfg(not(loom))]
+mod batch;
+#[cfg(not(loom))]
 mod counters;
 pub mod desc;
 pub mod error;

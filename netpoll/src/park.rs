@@ -5,11 +5,13 @@
 //! happened. `gopark` implements it for its tasks; [`crate::thread`] for plain threads.
 
 use crate::slot::Slot;
+use crate::sync::{AtomicBool, Ordering::Relaxed};
 use std::fmt;
 use std::ptr::NonNull;
 
 #[cfg(not(loom))]
 use crate::{
+    counters::bump,
     desc::{Mode, PollDesc},
     error::Error,
     poller::Poller,
@@ -46,6 +48,9 @@ use std::{cell::Cell, os::fd::RawFd, sync::Arc};
 #[repr(C, align(8))]
 pub struct Waiter {
     ready: unsafe fn(NonNull<Waiter>),
+    /// Whether it last left its slot because of a readiness. Written by whoever takes it out, before it
+    /// is made ready, and read by itself after.
+    readiness: AtomicBool,
 }
 
 impl fmt::Debug for Waiter {
@@ -59,8 +64,29 @@ impl Waiter {
     ///
     /// `ready` is called with the address of this waiter, from any thread, exactly once for each
     /// time the waiter was taken out of a slot.
+    #[cfg(not(loom))]
     pub const fn new(ready: unsafe fn(NonNull<Waiter>)) -> Waiter {
-        Waiter { ready }
+        let readiness = AtomicBool::new(false);
+        Waiter { ready, readiness }
+    }
+
+    /// A waiter that `ready` makes ready.
+    #[cfg(loom)]
+    pub fn new(ready: unsafe fn(NonNull<Waiter>)) -> Waiter {
+        let readiness = AtomicBool::new(false);
+        Waiter { ready, readiness }
+    }
+
+    /// For whoever takes it out of its slot. What makes it ready afterwards carries this over.
+    #[inline(always)]
+    pub(crate) fn leave_word(&self, readiness: bool) {
+        self.readiness.store(readiness, Relaxed);
+    }
+
+    /// For the waiter, after its park.
+    #[inline(always)]
+    pub(crate) fn was_readiness(&self) -> bool {
+        self.readiness.load(Relaxed)
     }
 
     /// Makes the waiter ready to run.
@@ -213,8 +239,8 @@ impl std::error::Error for Refusal {}
 /// ```
 ///
 /// # Safety
-/// The implementor promises that the waiter stays valid from the moment it is put into a slot until
-/// `park` returns, that `park` returns only after [`Waiter::ready`] was called for it once, and
+/// The implementor promises that the waiter stays valid for as long as the execution waits with it,
+/// from before it is put into a slot until after `park` has returned; that `park` returns only after [`Waiter::ready`] was called for it once, and
 /// that a call of [`Waiter::ready`] that comes before `park` makes `park` return at once.
 pub unsafe trait Park {
     /// The waiter of the calling execution.
@@ -244,7 +270,7 @@ pub unsafe trait Park {
         Ok(self.poller())
     }
 
-    /// [`PollDesc::wait`] on the poller of the calling execution.
+    /// [`PollDesc::wait_once`] on the poller of the calling execution. False, too, if it has none.
     ///
     /// Provided here, and left as it is by implementors, so that each of them has the whole wait
     /// compiled for itself: one call through the trait object instead of four. That also leaves
@@ -255,27 +281,70 @@ pub unsafe trait Park {
     /// use std::{io::Write, os::{fd::AsRawFd, unix::net::UnixStream}, sync::Arc};
     /// let (mut a, b) = UnixStream::pair()?;
     /// let desc = Arc::new(PollDesc::new());
-    /// let wait = || {
-    ///     park::with_current(|p| p.wait_event(&desc, b.as_raw_fd(), Mode::Read, Reason::Read))
-    /// };
+    /// let wait = || park::with_current(|p| {
+    ///     match p.wait_once(&desc, Mode::Read, Reason::Read) {
+    ///         true => Ok(()),
+    ///         false => p.wait_again(&desc, b.as_raw_fd(), Mode::Read, Reason::Read),
+    ///     }
+    /// });
     /// a.write_all(b"x")?;
     /// assert_eq!(wait(), Ok(())); // "try again"
     /// desc.evict();
     /// assert_eq!(wait(), Err(Error::Closing));
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[cfg(not(loom))]
+    fn wait_once(&self, desc: &Arc<PollDesc>, mode: Mode, why: Reason) -> bool {
+        match self.try_poller() {
+            Ok(poller) => desc.wait_once(mode, why, self, poller),
+            Err(_) => false,
+        }
+    }
+
+    /// [`Park::wait_once`] in place of a read that could only meet EAGAIN, and counted as such.
+    ///
+    /// ```
+    /// use netpoll::{Mode, PollDesc, park};
+    /// use std::sync::atomic::Ordering::Relaxed;
+    /// let desc = std::sync::Arc::new(PollDesc::new());
+    /// desc.signal(Mode::Read);
+    /// assert!(park::with_current(|p| p.skip_read(&desc)));
+    /// let counted = park::with_current(|p| p.poller().counters().skipped_reads.load(Relaxed));
+    /// assert_eq!(counted, 1);
+    /// ```
+    #[cfg(not(loom))]
+    fn skip_read(&self, desc: &Arc<PollDesc>) -> bool {
+        match self.try_poller() {
+            Ok(poller) => {
+                bump(&poller.counters().skipped_reads, 1);
+                desc.wait_once(Mode::Read, Reason::Read, self, poller)
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// [`PollDesc::wait_again`] on the poller of the calling execution: what follows when one of the
+    /// two above has returned false.
+    ///
+    /// ```
+    /// use netpoll::{Error, Mode, PollDesc, Reason, park};
+    /// let desc = std::sync::Arc::new(PollDesc::new());
+    /// desc.evict();
+    /// let end = park::with_current(|p| p.wait_again(&desc, -1, Mode::Write, Reason::Write));
+    /// assert_eq!(end, Err(Error::Closing));
+    /// ```
     ///
     /// # Errors
     /// Those of [`PollDesc::wait`] and [`Park::try_poller`].
     #[cfg(not(loom))]
-    fn wait_event(
+    fn wait_again(
         &self,
         desc: &Arc<PollDesc>,
         fd: RawFd,
         mode: Mode,
         why: Reason,
     ) -> Result<(), Error> {
-        desc.wait(fd, mode, why, self, self.try_poller()?)
+        desc.wait_again(fd, mode, why, self, self.try_poller()?)
     }
 }
 

@@ -20,6 +20,7 @@
 //!
 //! Go: `runtime/netpoll_epoll.go`, `netpoll` and `netpollBreak`.
 
+use crate::batch::Batch;
 use crate::clock;
 pub use crate::counters::Counters;
 use crate::counters::bump;
@@ -48,10 +49,9 @@ const _: () = assert!(
 const WAKER: Token = Token(usize::MAX);
 const TIMERFD: Token = Token(usize::MAX - 1);
 
-/// So many events ahead of its own a descriptor is asked for, and after that its waiter. Far, because
-/// an event is dispatched in less time than memory whose page no TLB knows takes to come.
-const PREFETCH_DESC: usize = 24;
-const PREFETCH_WAITER: usize = 12;
+/// So many events ahead of its own a descriptor is asked for, and after that who waits for it.
+const PREFETCH_DESC: usize = 2;
+const PREFETCH_WAITER: usize = 1;
 
 /// How many events one `epoll_wait` may bring.
 const BATCH: usize = 1024;
@@ -75,6 +75,7 @@ pub struct Poller {
     handle: PollerHandle,
     epoll: RefCell<mio::Poll>,
     events: RefCell<mio::Events>,
+    batch: Batch,
     descs: RefCell<Slab<Entry>>,
     next_seq: Cell<u32>,
     timers: RefCell<Timers>,
@@ -138,6 +139,7 @@ impl Poller {
             handle: PollerHandle(Arc::new(shared)),
             epoll: RefCell::new(epoll),
             events: RefCell::new(mio::Events::with_capacity(BATCH)),
+            batch: Batch::default(),
             descs: RefCell::new(Slab::new()),
             next_seq: Cell::new(0),
             timers: RefCell::new(Timers::default()),
@@ -204,6 +206,37 @@ impl Poller {
     /// What `epoll_wait` says, which is nothing a running program meets. An interrupted wait is not
     /// an error.
     pub fn poll(&self, timeout: Option<Duration>) -> io::Result<usize> {
+        let before = self.counters().events.load(Ordering::Relaxed);
+        self.collect(timeout)?;
+        while self.deliver() {}
+        let after = self.counters().events.load(Ordering::Relaxed);
+        Ok(after.wrapping_sub(before) as usize)
+    }
+
+    /// The first half of [`Poller::poll`]: waits, and keeps what has happened for
+    /// [`Poller::deliver`]. What an earlier call has left undelivered is delivered first.
+    ///
+    /// Returns how many events there are.
+    ///
+    /// ```
+    /// use netpoll::{Mode, PollDesc, desc::Reactor};
+    /// use std::{io::Write, os::{fd::AsRawFd, unix::net::UnixStream}, sync::Arc};
+    /// let (mut a, b) = UnixStream::pair()?;
+    /// let (poller, desc) = (netpoll::Poller::new()?, Arc::new(PollDesc::new()));
+    /// poller.register(b.as_raw_fd(), &desc, Mode::Read).unwrap();
+    /// a.write_all(b"x")?;
+    /// assert_eq!(poller.collect(None)?, 1);
+    /// assert!(desc.is_quiet(Mode::Read)); // nobody has been told yet
+    /// assert!(poller.deliver());
+    /// assert!(!desc.is_quiet(Mode::Read));
+    /// assert!(!poller.deliver()); // that was all
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`Poller::poll`].
+    pub fn collect(&self, timeout: Option<Duration>) -> io::Result<usize> {
+        while self.deliver() {}
         let shared = &*self.handle.0;
         self.forget_removed();
         let timeout = self.until_next_timer(timeout);
@@ -221,13 +254,44 @@ impl Poller {
             shared.state.wake_up();
             result
         };
-        let count = match result {
-            Ok(()) => self.dispatch(),
-            Err(err) if err.kind() == io::ErrorKind::Interrupted => 0,
+        match result {
+            Ok(()) => self.batch.fill(&self.events.borrow()),
+            Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
             Err(err) => return Err(err),
+        }
+        if self.batch.left() == 0 {
+            self.fire_timers();
+        }
+        Ok(self.batch.left())
+    }
+
+    /// How many events were collected and not delivered yet.
+    ///
+    /// ```
+    /// let poller = netpoll::Poller::new()?;
+    /// assert_eq!(poller.undelivered(), 0);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[inline]
+    pub fn undelivered(&self) -> usize {
+        self.batch.left()
+    }
+
+    /// The second half of [`Poller::poll`], one event at a time: makes ready whoever waits for the next
+    /// event that was collected, and after the last of them whoever waits for a moment that has come:
+    /// data that came before a deadline is not overtaken by it.
+    ///
+    /// False if there was none. See [`Poller::collect`].
+    #[inline]
+    pub fn deliver(&self) -> bool {
+        let Some(event) = self.batch.take() else {
+            return false;
         };
-        self.fire_timers();
-        Ok(count)
+        self.dispatch(&event);
+        if self.batch.left() == 0 {
+            self.fire_timers();
+        }
+        true
     }
 
     /// Calls `epoll_wait` for whole milliseconds, or lets the timerfd end it where less is left.
@@ -274,40 +338,28 @@ impl Poller {
         Some(timeout.map_or(left, |t| t.min(left)))
     }
 
-    /// Hands the collected events to their descriptors.
-    fn dispatch(&self) -> usize {
+    /// Hands an event to its descriptor.
+    #[inline]
+    fn dispatch(&self, event: &mio::event::Event) {
         let counters = self.counters();
-        let events = self.events.borrow();
         let descs = self.descs.borrow();
-        let desc_of = |event: &mio::event::Event| descs.get(event.token().0 as u32 as usize);
-        let (mut live, mut stale) = (0, 0);
-        let mut far = events.iter().skip(PREFETCH_DESC);
-        let mut near = events.iter().skip(PREFETCH_WAITER);
-        for event in events.iter() {
-            if let Some(entry) = far.next().and_then(desc_of) {
-                prefetch(Arc::as_ptr(&entry.desc));
-            }
-            if let Some(entry) = near.next().and_then(desc_of) {
-                entry.desc.prefetch_reader();
-            }
-            let token = event.token();
-            if token == WAKER || token == TIMERFD {
-                continue;
-            }
-            let seq = (token.0 >> 32) as u32;
-            match desc_of(event) {
-                Some(entry) if entry.seq == seq => {
-                    live += 1;
-                    entry.desc.event(meaning(event, entry.both));
-                }
-                _ => stale += 1,
-            }
+        let desc_of = |token: Token| descs.get(token.0 as u32 as usize);
+        if let Some(entry) = self.batch.ahead(PREFETCH_DESC).and_then(desc_of) {
+            prefetch(Arc::as_ptr(&entry.desc));
         }
-        bump(&counters.events, live);
-        if stale != 0 {
-            bump(&counters.stale_events, stale);
+        if let Some(entry) = self.batch.ahead(PREFETCH_WAITER).and_then(desc_of) {
+            entry.desc.prefetch_reader();
         }
-        live as usize
+        let token = event.token();
+        let seq = (token.0 >> 32) as u32;
+        match desc_of(token) {
+            Some(entry) if entry.seq == seq => {
+                bump(&counters.events, 1);
+                entry.desc.event(meaning(event, entry.both));
+            }
+            _ if token == WAKER || token == TIMERFD => {}
+            _ => bump(&counters.stale_events, 1),
+        }
     }
 
     /// Lets every timer come whose moment has passed.

@@ -2,30 +2,37 @@
 //!
 //! A slot holds at most one waiter. It is a word with four kinds of value:
 //!
-//! | word    | meaning                                                    |
-//! |---------|------------------------------------------------------------|
-//! | `NIL`   | nobody waits, nothing happened                             |
-//! | `READY` | something happened and nobody has taken note of it yet     |
-//! | `WAIT`  | somebody is about to park, and has not given up its thread |
-//! | pointer | the [`Waiter`] that is parked                              |
+//! | word    | meaning                                                        |
+//! |---------|----------------------------------------------------------------|
+//! | `NIL`   | nobody waits, nothing happened                                 |
+//! | `READY` | something happened and nobody has taken note of it yet         |
+//! | `WAIT`  | a waiter without a thread to give up is about to settle here   |
+//! | pointer | the [`Waiter`] that waits here: parked, or about to look and park |
 //!
 //! Who may move which to which:
 //!
-//! | by                     | `NIL`         | `READY`                 | `WAIT`                  | pointer              |
-//! |------------------------|---------------|-------------------------|-------------------------|----------------------|
-//! | [`Slot::block`]        | to `WAIT`     | to `NIL`, returns true  | panics: two waiters     | panics: two waiters  |
-//! | commit, inside `block` | no park       | no park                 | to pointer, then parks  | cannot be            |
-//! | [`Slot::unblock`] true | to `READY`    | stays                   | to `READY`, wakes nobody| to `READY`, wakes it |
-//! | [`Slot::unblock`] false| stays         | stays                   | to `NIL`, wakes nobody  | to `NIL`, wakes it   |
-//! | [`Slot::notify`]       | to `READY`    | to `READY` (written)    | to `READY`, wakes nobody| to `READY`, wakes it |
-//! | [`Slot::wait`]         | to pointer, then parks | to `NIL`, returns true | panics: two waiters | panics: two waiters  |
-//! | after the park         | swapped to `NIL`; true if it was `READY`          |                         |                      |
-//! | [`Slot::settle`]       | as `block`, but returns after the commit; who was woken then calls [`Slot::reset`]         ||||
+//! | by                        | `NIL`         | `READY`                 | `WAIT`                  | pointer             |
+//! |---------------------------|---------------|-------------------------|-------------------------|---------------------|
+//! | [`Slot::block`], entering | to pointer    | to `NIL`, returns true  | panics: two waiters     | panics: two waiters |
+//! | `block`, after a last look that forbids the park | taken by somebody: parks | the same | cannot be | to `NIL`, returns false |
+//! | [`Slot::wait`]            | as `block`, which has looked already     ||||
+//! | [`Slot::unblock`] true    | to `READY`    | stays                   | to `READY`              | to `NIL`, wakes it  |
+//! | [`Slot::unblock`] false   | stays         | stays                   | to `NIL`                | to `NIL`, wakes it  |
+//! | [`Slot::notify`]          | to `READY`    | to `READY` (written)    | to `READY`              | to `NIL`, wakes it  |
+//! | after the park            | stays         | to `NIL`, returns true  | cannot be               | cannot be           |
+//! | [`Slot::settle`], mark    | to `WAIT`     | to `NIL`: `Ready`       | panics: two waiters     | panics: two waiters |
+//! | `settle`, commit          | `Interrupted` | to `NIL`: `Ready`       | to pointer: `Parked`; to `NIL`: `Interrupted`, if the last look forbids it | cannot be |
 //!
-//! `WAIT` exists so that the last look at the world ("closed? expired?") happens after the slot
-//! says that somebody is coming: whoever changes the world first publishes the change and then
-//! looks at the slot, so one of the two sees the other. It is also why every waiter that leaves the
-//! slot by pointer is woken exactly once: whoever swaps the pointer out owns the wake-up.
+//! Whoever takes a waiter out of its slot leaves word in the waiter whether that was a readiness or
+//! only an interrupt. So the slot is empty when the waiter runs again, which saves it a locked
+//! instruction; and what has happened in between is in the slot.
+//!
+//! The last look at the world ("closed? expired?") comes after the slot says that somebody is coming:
+//! whoever changes the world first publishes the change and then looks at the slot, so one of the two
+//! sees the other. Whoever swaps the pointer out owns the wake-up, so a waiter that leaves its slot
+//! that way is woken exactly once. That may be before it has parked: then the park returns at once. A
+//! waiter that settles has no park that could wait for the last look to be over, and may belong to
+//! somebody else as soon as its pointer can be seen; so it looks under the mark `WAIT` instead.
 //!
 //! Go: `runtime/netpoll.go`, `netpollblock` and `netpollunblock`.
 
@@ -116,6 +123,9 @@ impl Slot {
     /// # Panics
     /// If somebody else waits in this slot: the caller must hold the lock of this direction.
     ///
+    /// If `last_look` panics after somebody has taken the waiter out of its slot, the process is
+    /// aborted: a wake-up is on its way that could not be waited for.
+    ///
     /// Go: `runtime.netpollblock`.
     #[inline]
     pub fn block<P: Park + ?Sized>(
@@ -124,17 +134,21 @@ impl Slot {
         why: Reason,
         last_look: impl FnOnce() -> bool,
     ) -> bool {
-        if self.mark() {
+        let waiter = park.waiter();
+        if !self.enter(waiter) {
             return true;
         }
-        if last_look() && self.commit(park.waiter()) {
-            park.park(self, why);
+        let entered = Entered(self, waiter);
+        let stays = last_look();
+        std::mem::forget(entered);
+        if !stays && self.retract(waiter) {
+            return false;
         }
-        self.leave()
+        park.park(self, why);
+        self.leave(waiter)
     }
 
     /// [`Slot::block`] for a caller with nothing to look at: the slot itself is all that it waits for.
-    /// So the slot need not be marked first, which saves a locked instruction.
     ///
     /// ```
     /// use netpoll::{Reason, Slot, park};
@@ -155,13 +169,12 @@ impl Slot {
     /// If somebody else waits in this slot.
     #[inline(always)]
     pub fn wait<P: Park + ?Sized>(&self, park: &P, why: Reason) -> bool {
-        let waiter = park.waiter().as_ptr() as usize;
-        match self.0.compare_exchange(NIL, waiter, SeqCst, SeqCst) {
-            Ok(_) => park.park(self, why),
-            Err(READY) => {}
-            Err(_) => double_wait(),
+        let waiter = park.waiter();
+        if !self.enter(waiter) {
+            return true;
         }
-        self.leave()
+        park.park(self, why);
+        self.leave(waiter)
     }
 
     /// [`Slot::block`] for a waiter that has no thread to give up: puts it into the slot and returns.
@@ -198,49 +211,61 @@ impl Slot {
         waiter: NonNull<Waiter>,
         last_look: impl FnOnce() -> bool,
     ) -> Settled {
-        if self.mark() {
+        if self.0.compare_exchange(NIL, WAIT, SeqCst, SeqCst).is_err() {
+            self.consume();
             return Settled::Ready;
         }
-        if last_look() && self.commit(waiter) {
-            return Settled::Parked;
-        }
-        if self.leave() {
-            Settled::Ready
+        let new = if last_look() {
+            waiter.as_ptr() as usize
         } else {
-            Settled::Interrupted
+            NIL
+        };
+        match self.0.compare_exchange(WAIT, new, SeqCst, SeqCst) {
+            Ok(_) if new != NIL => Settled::Parked,
+            Ok(_) | Err(NIL) => Settled::Interrupted,
+            Err(_) => {
+                self.consume();
+                Settled::Ready
+            }
         }
     }
 
-    /// Nil to wait. True if the slot was ready instead, which is consumed.
+    /// Nil to pointer. False if the slot was ready instead, which is consumed.
     #[inline(always)]
-    fn mark(&self) -> bool {
-        if self.0.compare_exchange(NIL, WAIT, SeqCst, SeqCst).is_ok() {
-            return false;
+    fn enter(&self, waiter: NonNull<Waiter>) -> bool {
+        let waiter = waiter.as_ptr() as usize;
+        let entered = self.0.compare_exchange(NIL, waiter, SeqCst, SeqCst);
+        if entered.is_err() {
+            self.consume();
         }
+        entered.is_ok()
+    }
+
+    /// Ready to nil, for the only one who may wait here.
+    fn consume(&self) {
         // Only the caller consumes READY, so this exchange fails only on a double wait.
         if self.0.compare_exchange(READY, NIL, SeqCst, SeqCst).is_err() {
             double_wait();
         }
-        true
     }
 
-    /// Wait to pointer, unless something has come since the mark.
-    #[inline(always)]
-    fn commit(&self, waiter: NonNull<Waiter>) -> bool {
+    /// Pointer to nil, by the waiter itself. False if somebody has taken it out, who owes a wake-up.
+    fn retract(&self, waiter: NonNull<Waiter>) -> bool {
         let waiter = waiter.as_ptr() as usize;
-        let marked = self.0.compare_exchange(WAIT, waiter, SeqCst, SeqCst);
-        marked.is_ok()
+        let retracted = self.0.compare_exchange(waiter, NIL, SeqCst, SeqCst);
+        retracted.is_ok()
     }
 
-    /// The end of a wait: to nil. True if the slot was ready.
+    /// The end of a park. True if it was a readiness that ended it, or one has come since.
     #[inline(always)]
-    fn leave(&self) -> bool {
-        let old = self.0.swap(NIL, SeqCst);
-        assert!(
-            old <= WAIT,
-            "corrupted slot: woken while the waiter was still in it"
-        );
-        old == READY
+    fn leave(&self, waiter: NonNull<Waiter>) -> bool {
+        // SAFETY: the caller is the waiter.
+        let woken = unsafe { waiter.as_ref() }.was_readiness();
+        if self.0.load(SeqCst) == NIL {
+            return woken;
+        }
+        self.consume();
+        true
     }
 
     /// Makes the slot ready (`true`) or only interrupts its waiter (`false`), and returns the
@@ -259,30 +284,25 @@ impl Slot {
     #[inline]
     #[must_use = "a waiter taken out of its slot must be made ready, or it sleeps for ever"]
     pub fn unblock(&self, ready: bool) -> Option<NonNull<Waiter>> {
-        let new = if ready { READY } else { NIL };
         let mut old = self.0.load(SeqCst);
         loop {
             if old == READY || (old == NIL && !ready) {
                 return None;
             }
+            let new = if ready && old <= WAIT { READY } else { NIL };
             match self.0.compare_exchange(old, new, SeqCst, SeqCst) {
                 Ok(_) => break,
                 Err(now) => old = now,
             }
         }
-        if old > WAIT {
-            NonNull::new(old as *mut Waiter)
-        } else {
-            None
-        }
+        taken(old, ready)
     }
 
     /// [`Slot::unblock`], then makes the waiter ready.
     #[inline]
     pub fn wake(&self, ready: bool) {
         if let Some(waiter) = self.unblock(ready) {
-            // SAFETY: a waiter's pointer is in a slot only while it is parked there, and `unblock`
-            // hands it to one caller only; it stays parked, so alive, until this call.
+            // SAFETY: taken out of its slot just now, and made ready once.
             unsafe { Waiter::ready(waiter) };
         }
     }
@@ -311,12 +331,16 @@ impl Slot {
     /// ```
     #[inline]
     pub fn notify(&self) {
-        let old = self.0.swap(READY, SeqCst);
-        if old > WAIT
-            && let Some(waiter) = NonNull::new(old as *mut Waiter)
-        {
-            // SAFETY: a waiter's pointer is in a slot only while it is parked there, and the swap
-            // hands it to one caller only; it stays parked, so alive, until this call.
+        let mut old = self.0.load(SeqCst);
+        loop {
+            let new = if old > WAIT { NIL } else { READY };
+            match self.0.compare_exchange(old, new, SeqCst, SeqCst) {
+                Ok(_) => break,
+                Err(now) => old = now,
+            }
+        }
+        if let Some(waiter) = taken(old, true) {
+            // SAFETY: taken out of its slot just now, and made ready once.
             unsafe { Waiter::ready(waiter) };
         }
     }
@@ -334,7 +358,9 @@ impl Slot {
     /// look at the thing itself afterwards.
     #[inline]
     pub fn reset(&self) {
-        self.0.store(NIL, SeqCst);
+        if self.0.load(SeqCst) != NIL {
+            self.0.store(NIL, SeqCst);
+        }
     }
 
     /// Was a readiness noted and not yet consumed?
@@ -347,6 +373,31 @@ impl Slot {
     #[inline]
     pub fn is_waited(&self) -> bool {
         self.0.load(SeqCst) >= WAIT
+    }
+}
+
+/// The waiter, if one was in a slot that held `old` and was emptied by the caller; it is told why.
+#[inline(always)]
+fn taken(old: usize, ready: bool) -> Option<NonNull<Waiter>> {
+    if old <= WAIT {
+        return None;
+    }
+    let waiter = NonNull::new(old as *mut Waiter)?;
+    // SAFETY: a waiter's pointer is in a slot only while it waits there, and the exchange handed it to
+    // one caller only; it goes on waiting, so it stays alive, until that one makes it ready.
+    unsafe { waiter.as_ref() }.leave_word(ready);
+    Some(waiter)
+}
+
+/// In a slot by pointer, and not parked yet.
+struct Entered<'a>(&'a Slot, NonNull<Waiter>);
+
+/// Only where the last look panics.
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        if !self.0.retract(self.1) {
+            std::process::abort();
+        }
     }
 }
 

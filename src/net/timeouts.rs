@@ -23,9 +23,7 @@ impl Timeouts {
     pub fn start(&self, fd: &Fd, mode: Mode) {
         let nanos = self.0[mode as usize].load(Relaxed);
         if nanos != 0 {
-            // A descriptor that is closed says so in the operation itself.
-            let deadline = Instant::now().checked_add(Duration::from_nanos(nanos));
-            let _ = fd.set_deadline(&[mode], deadline);
+            start(fd, mode, nanos);
         }
     }
 
@@ -157,3 +155,10 @@ macro_rules! deadline_methods {
 }
 
 pub(super) use deadline_methods;
+
+#[inline(never)]
+fn start(fd: &Fd, mode: Mode, nanos: u64) {
+    // A descriptor that is closed says so in the operation itself.
+    let deadline = Instant::now().checked_add(Duration::from_nanos(nanos));
+    let _ = fd.set_deadline(&[mode], deadline);
+}

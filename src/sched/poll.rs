@@ -106,12 +106,13 @@ impl Worker {
     }
 
     fn poll(&self, timeout: Option<Duration>) {
-        if let Err(err) = self.poller.poll(timeout) {
+        if let Err(err) = self.poller.collect(timeout) {
             // The kernel refuses epoll_wait only for a bad descriptor or address, never for load.
             panic!("gopark: epoll_wait failed: {err}");
         }
         // The whole batch runs before the next poll: a later event would queue behind it anyway.
-        let batch = u32::try_from(self.ready.borrow().len()).unwrap_or(u32::MAX);
+        let batch = self.ready.borrow().len() + self.poller.undelivered();
+        let batch = u32::try_from(batch).unwrap_or(u32::MAX);
         let grant = self.budget.get().max(batch);
         self.left.set(grant);
         self.granted.set(grant);

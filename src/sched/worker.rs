@@ -41,9 +41,6 @@ use std::sync::atomic::{
 const YIELDED_EVERY: u32 = 8;
 /// Every so many switches it looks at the common queue even though it has work of its own. Go: 61.
 const INJECTED_EVERY: u32 = 64;
-/// How many turns ahead a task's header is asked for, and how many its stack.
-const HEADER_AHEAD: usize = 6;
-const STACK_AHEAD: usize = 3;
 /// Holds on the arena that a worker keeps for the next tasks it spawns.
 const KEEP_HOLDS: usize = 64;
 /// Task numbers are taken in blocks, so that spawning does not share a counter.
@@ -264,7 +261,6 @@ impl Worker {
             }
             match self.next() {
                 Some(task) => {
-                    self.look_ahead();
                     self.run_task(task);
                     let left = self.left.get() - 1;
                     self.left.set(left);
@@ -288,6 +284,7 @@ impl Worker {
     fn next(&self) -> Option<NonNull<Header>> {
         let turn = self.turn.get().wrapping_add(1);
         self.turn.set(turn);
+        self.poller.deliver();
         if turn.is_multiple_of(INJECTED_EVERY) && !self.runtime.injector_is_empty() {
             self.take_injected();
         }
@@ -308,21 +305,6 @@ impl Worker {
             return Some(task);
         }
         self.yielded.borrow_mut().pop_front()
-    }
-
-    /// Has the memory of tasks whose turns come soon on its way: first the header, which says where
-    /// the stack and the descriptor are, then these.
-    #[inline]
-    fn look_ahead(&self) {
-        let ready = self.ready.borrow();
-        if let Some(task) = ready.get(HEADER_AHEAD) {
-            netpoll::prefetch::prefetch(task.as_ptr());
-            netpoll::prefetch::prefetch(task.as_ptr().cast::<u8>().wrapping_add(64));
-        }
-        if let Some(task) = ready.get(STACK_AHEAD) {
-            // SAFETY: a task in a queue is alive.
-            unsafe { task.as_ref() }.prefetch_wait();
-        }
     }
 
     #[inline]
@@ -530,7 +512,6 @@ unsafe impl Park for Worker {
         add(parked, 1);
         task.why.set(why);
         task.parked_in.set(slot);
-        task.near.set(std::ptr::from_ref(&task).addr());
         // SAFETY: we are on this task's stack; `may_park` and `task::wait` keep a task that unwinds
         // from coming here.
         unsafe { task.way_back.suspend() };

@@ -56,8 +56,6 @@ pub(crate) struct Header {
     switch: UnsafeCell<MaybeUninit<Switch>>,
     /// The slot it is parked in, while it is.
     pub(crate) parked_in: Cell<*const Slot>,
-    /// An address near the top of its stack when it parked last; 0 before.
-    pub(crate) near: Cell<usize>,
     pub(crate) why: Cell<Reason>,
     pub(crate) started: Cell<bool>,
     pub(crate) attributes: Attributes,
@@ -189,7 +187,6 @@ impl Header {
                 way_back: WayBack::default(),
                 switch: UnsafeCell::new(MaybeUninit::uninit()),
                 parked_in: Cell::new(std::ptr::null()),
-                near: Cell::new(0),
                 why: Cell::new(Reason::Park),
                 started: Cell::new(false),
                 vtable: &Types::<F, T>::VTABLE,
@@ -226,24 +223,6 @@ impl Header {
         // SAFETY: nobody else looks at the switch of a task that has not started.
         unsafe { (*self.switch.get()).write(switch) };
         self.started.set(true);
-    }
-
-    /// Asks the processor for what the task's next turn will touch first: the lines around the top
-    /// of its stack, and what it waits for. Reads the header, which was asked for before.
-    #[inline]
-    pub(crate) fn prefetch_wait(&self) {
-        /// As much as the way from a park up through a read to the user's function takes.
-        const STACK: usize = 12;
-        /// The slot it is parked in, and what else of a descriptor lies there.
-        const DESC: usize = 2;
-        let near = self.near.get() as *const u8;
-        for line in 0..STACK {
-            netpoll::prefetch::prefetch(near.wrapping_add(line * 64));
-        }
-        let slot = self.parked_in.get().cast::<u8>();
-        for line in 0..DESC {
-            netpoll::prefetch::prefetch(slot.wrapping_add(line * 64));
-        }
     }
 
     /// Runs the task until it parks or yields (false) or ends (true).

@@ -12,10 +12,9 @@
 //! | nothing there               | stays held       | `Parked`: it will be woken     |
 //! | closed, deadline, shutdown  | given back       | the error                      |
 
-use super::{Fd, Held};
+use super::{Fd, Held, READ};
 use crate::desc::Mode;
 use crate::error::Error;
-use crate::fd_mutex::Side;
 use crate::park::{self, Waiter};
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering::Relaxed;
@@ -82,9 +81,9 @@ impl Fd {
         again: bool,
     ) -> Result<Watched, Error> {
         let held = if again {
-            Held(self, Side::Read)
+            Held::<READ>(self)
         } else {
-            self.lock(Side::Read)?
+            self.lock::<READ>()?
         };
         self.desc.check(Mode::Read)?;
         // As in `wait_readable`: a socket known to be empty need not be asked.

@@ -133,13 +133,21 @@ pub struct Fd {
     closer: Slot,
 }
 
-/// A held lock; gives it back, and destroys the descriptor if it was the last of a closed one.
-struct Held<'a>(&'a Fd, Side);
+/// Which lock is held, where that is known when the program is compiled.
+const READ: bool = false;
+const WRITE: bool = true;
 
-impl Drop for Held<'_> {
+const fn side(write: bool) -> Side {
+    if write { Side::Write } else { Side::Read }
+}
+
+/// A held lock; gives it back, and destroys the descriptor if it was the last of a closed one.
+struct Held<'a, const SIDE: bool>(&'a Fd);
+
+impl<const SIDE: bool> Drop for Held<'_, SIDE> {
     #[inline]
     fn drop(&mut self) {
-        if self.0.mutex.rwunlock(self.1) {
+        if self.0.mutex.rwunlock(side(SIDE)) {
             // Go drops this error too: the closer has long returned, or gets it from its own decref.
             let _ = self.0.destroy();
         }
@@ -190,18 +198,18 @@ impl Fd {
     }
 
     #[inline]
-    fn lock(&self, side: Side) -> Result<Held<'_>, Error> {
-        if self.mutex.try_rwlock(side) {
-            Ok(Held(self, side))
-        } else {
-            self.lock_slow(side)
+    fn lock<const SIDE: bool>(&self) -> Result<Held<'_, SIDE>, Error> {
+        if !self.mutex.try_rwlock(side(SIDE)) {
+            self.lock_slow(side(SIDE))?;
         }
+        Ok(Held(self))
     }
 
     #[cold]
-    fn lock_slow(&self, side: Side) -> Result<Held<'_>, Error> {
+    #[inline(never)]
+    fn lock_slow(&self, side: Side) -> Result<(), Error> {
         if park::with_current(|p| self.mutex.rwlock(side, p))? {
-            Ok(Held(self, side))
+            Ok(())
         } else {
             Err(Error::Closing)
         }
@@ -210,7 +218,17 @@ impl Fd {
     /// Waits for an event in one direction, as the task or thread that calls.
     #[inline]
     fn wait(&self, mode: Mode, why: Reason) -> Result<(), Error> {
-        park::with_current(|p| p.wait_event(&self.desc, self.sysfd, mode, why))
+        if park::with_current(|p| p.wait_once(&self.desc, mode, why)) {
+            Ok(())
+        } else {
+            self.wait_again(mode, why)
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wait_again(&self, mode: Mode, why: Reason) -> Result<(), Error> {
+        park::with_current(|p| p.wait_again(&self.desc, self.sysfd, mode, why))
     }
 
     /// Tries `call` until it neither is interrupted nor would block.

@@ -1,13 +1,12 @@
 //! Reading, and the read that is skipped because it must fail.
 
-use super::{Fd, MAX_IOV, MAX_RW, MAX_RW_COUNT, count};
+use super::{Fd, MAX_IOV, MAX_RW, MAX_RW_COUNT, READ, count};
 use crate::desc::Mode;
 use crate::error::{Error, errno};
-use crate::fd_mutex::Side;
 use crate::park::{self, Reason};
 use crate::sys;
 use std::io::IoSliceMut;
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::BorrowedFd;
 use std::sync::atomic::Ordering::Relaxed;
 
 impl Fd {
@@ -32,7 +31,7 @@ impl Fd {
     /// Go: `internal/poll.FD.Read`.
     #[inline]
     pub fn read(&self, buf: &mut [u8]) -> Result<usize, Error> {
-        let _held = self.lock(Side::Read)?;
+        let _held = self.lock::<READ>()?;
         if buf.is_empty() {
             return Ok(0);
         }
@@ -41,10 +40,18 @@ impl Fd {
         } else {
             buf.len()
         };
-        self.read_once(want, |fd| {
+        self.before_read()?;
+        loop {
             // SAFETY: `buf` is valid for `want` bytes of writing.
-            unsafe { sys::read(fd, self.kind.socket, buf.as_mut_ptr(), want) }
-        })
+            let read = unsafe { sys::read(self.sysfd, self.kind.socket, buf.as_mut_ptr(), want) };
+            match read {
+                Ok(n) => {
+                    self.has_read(n, want);
+                    return Ok(n);
+                }
+                Err(errno) => self.not_read(errno)?,
+            }
+        }
     }
 
     /// [`Fd::read`] of up to `want` bytes into a buffer that is asked for when there is something to
@@ -72,22 +79,23 @@ impl Fd {
         want: usize,
         mut lend: impl FnMut() -> B,
     ) -> Result<(B, usize), Error> {
-        let _held = self.lock(Side::Read)?;
-        let mut filled = None;
-        let n = self.read_once(want, |fd| {
+        let _held = self.lock::<READ>()?;
+        self.before_read()?;
+        loop {
             let mut buf = lend();
             let at = buf.as_mut()[..want].as_mut_ptr();
             // SAFETY: `at` is valid for `want` bytes of writing.
-            let n = unsafe { sys::read(fd, self.kind.socket, at, want) };
-            if n.is_ok() {
-                filled = Some(buf);
+            match unsafe { sys::read(self.sysfd, self.kind.socket, at, want) } {
+                Ok(n) => {
+                    self.has_read(n, want);
+                    return Ok((buf, n));
+                }
+                Err(errno) => {
+                    drop(buf);
+                    self.not_read(errno)?;
+                }
             }
-            n
-        })?;
-        Ok((
-            filled.expect("a read that succeeded has filled its buffer"),
-            n,
-        ))
+        }
     }
 
     /// [`Fd::read`] into several buffers, filled in order.
@@ -107,7 +115,7 @@ impl Fd {
     /// # Errors
     /// Those of [`Fd::read`].
     pub fn readv(&self, bufs: &mut [IoSliceMut<'_>]) -> Result<usize, Error> {
-        let _held = self.lock(Side::Read)?;
+        let _held = self.lock::<READ>()?;
         let Some(first) = bufs.iter().position(|b| !b.is_empty()) else {
             return Ok(0);
         };
@@ -116,13 +124,20 @@ impl Fd {
         let n = bufs.len().min(MAX_IOV);
         let want = bufs[..n].iter().map(|b| b.len()).sum::<usize>();
         let want = want.min(MAX_RW_COUNT);
-        self.read_once(want, |fd| {
+        self.before_read()?;
+        loop {
             // SAFETY: `IoSliceMut` has the layout of `iovec`, each of them valid for writing.
-            count(unsafe { libc::readv(fd, bufs.as_mut_ptr().cast(), n as i32) })
-        })
+            match count(unsafe { libc::readv(self.sysfd, bufs.as_mut_ptr().cast(), n as i32) }) {
+                Ok(n) => {
+                    self.has_read(n, want);
+                    return Ok(n);
+                }
+                Err(errno) => self.not_read(errno)?,
+            }
+        }
     }
 
-    /// One read of up to `want` bytes. The read lock is held.
+    /// What comes before the first try of a read. The read lock is held.
     ///
     /// A read that came back short on a TCP stream has emptied it, and until the next event another
     /// one could only meet EAGAIN: it is skipped, and the caller parks at once. Not after a half
@@ -130,43 +145,40 @@ impl Fd {
     /// that is not registered here yet is registered first, and then the kernel reports whatever is
     /// there already.
     #[inline]
-    fn read_once(
-        &self,
-        want: usize,
-        mut call: impl FnMut(RawFd) -> Result<usize, i32>,
-    ) -> Result<usize, Error> {
+    fn before_read(&self) -> Result<(), Error> {
         self.desc.check(Mode::Read)?;
-        let drained = self.drained.load(Relaxed);
-        if drained && self.desc.is_quiet(Mode::Read) {
-            park::with_current(|p| {
-                let poller = p.try_poller()?;
-                crate::counters::bump(&poller.counters().skipped_reads, 1);
-                p.wait_event(&self.desc, self.sysfd, Mode::Read, Reason::Read)
-            })?;
+        if self.drained.load(Relaxed) && self.desc.is_quiet(Mode::Read) {
+            if !park::with_current(|p| p.skip_read(&self.desc)) {
+                self.wait_again(Mode::Read, Reason::Read)?;
+            }
         } else {
             self.desc.reset(Mode::Read);
         }
-        loop {
-            match call(self.sysfd) {
-                Ok(n) => {
-                    let short = self.kind.skip_short_read && n != 0 && n < want;
-                    if short != drained {
-                        self.drained.store(short, Relaxed);
-                    }
-                    return Ok(n);
-                }
-                Err(libc::EINTR) => {}
-                Err(libc::EAGAIN) if self.kind.pollable => {
-                    self.count_eagain();
-                    self.wait(Mode::Read, Reason::Read)?;
-                }
-                Err(errno) => {
-                    return Err(Error::Sys {
-                        call: "read",
-                        errno,
-                    });
-                }
+        Ok(())
+    }
+
+    /// A read of up to `want` bytes has brought `n`.
+    #[inline]
+    fn has_read(&self, n: usize, want: usize) {
+        let short = self.kind.skip_short_read && n != 0 && n < want;
+        if short != self.drained.load(Relaxed) {
+            self.drained.store(short, Relaxed);
+        }
+    }
+
+    /// A read has failed. `Ok` is "try again": after a wait, if that was what it took.
+    #[inline(never)]
+    fn not_read(&self, errno: i32) -> Result<(), Error> {
+        match errno {
+            libc::EINTR => Ok(()),
+            libc::EAGAIN if self.kind.pollable => {
+                self.count_eagain();
+                self.wait(Mode::Read, Reason::Read)
             }
+            errno => Err(Error::Sys {
+                call: "read",
+                errno,
+            }),
         }
     }
 
@@ -188,7 +200,7 @@ impl Fd {
     /// # Errors
     /// [`Error::Closing`] or [`Error::Timeout`].
     pub fn wait_readable(&self) -> Result<(), Error> {
-        let _held = self.lock(Side::Read)?;
+        let _held = self.lock::<READ>()?;
         self.desc.check(Mode::Read)?;
         let sure = self.drained.load(Relaxed)
             && self.desc.home(Mode::Read) != 0
@@ -259,7 +271,7 @@ impl Fd {
         name: &'static str,
         mut call: impl FnMut(BorrowedFd<'_>) -> Result<T, i32>,
     ) -> Result<T, Error> {
-        let _held = self.lock(Side::Read)?;
+        let _held = self.lock::<READ>()?;
         self.desc.prepare(Mode::Read)?;
         self.drained.store(false, Relaxed);
         self.attempt(Mode::Read, name, |fd| {

@@ -1,9 +1,8 @@
 //! Making connections, and shutting half of one.
 
-use super::{Fd, count, owned};
+use super::{Fd, READ, count, owned};
 use crate::desc::Mode;
 use crate::error::{Error, errno};
-use crate::fd_mutex::Side;
 use crate::park::Reason;
 use crate::sockaddr::SockAddr;
 use std::net::Shutdown;
@@ -33,7 +32,7 @@ impl Fd {
     ///
     /// Go: `internal/poll.FD.Accept`.
     pub fn accept(&self) -> Result<(OwnedFd, SockAddr), Error> {
-        let _held = self.lock(Side::Read)?;
+        let _held = self.lock::<READ>()?;
         self.desc.prepare(Mode::Read)?;
         loop {
             match accept4(self.sysfd) {
@@ -71,7 +70,7 @@ impl Fd {
     /// # Errors
     /// Those of [`Fd::accept`].
     pub fn try_accept(&self) -> Result<Option<(OwnedFd, SockAddr)>, Error> {
-        let _held = self.lock(Side::Read)?;
+        let _held = self.lock::<READ>()?;
         self.desc.check(Mode::Read)?;
         loop {
             match accept4(self.sysfd) {

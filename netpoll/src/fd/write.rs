@@ -1,9 +1,8 @@
 //! Writing: all of it, or an error that says how much.
 
-use super::{Fd, MAX_IOV, MAX_RW, count};
+use super::{Fd, MAX_IOV, MAX_RW, WRITE, count};
 use crate::desc::Mode;
 use crate::error::{Error, Partial};
-use crate::fd_mutex::Side;
 use crate::park::Reason;
 use crate::sys;
 use std::io::IoSlice;
@@ -31,22 +30,38 @@ impl Fd {
     /// Go: `internal/poll.FD.Write`.
     #[inline]
     pub fn write(&self, buf: &[u8]) -> Result<(), Partial> {
-        let mut written = 0;
-        let fail = |written, error| Partial { written, error };
-        let _held = self.lock(Side::Write).map_err(|e| fail(0, e))?;
+        let fail = |error| Partial { written: 0, error };
+        let _held = self.lock::<WRITE>().map_err(fail)?;
         // A readiness noted earlier stays: nearly every event also says "writable", and forgetting
         // it before each write would have each event note it anew. What is stale about it costs one
         // more try, and only a write that found no room.
-        self.desc.check(Mode::Write).map_err(|e| fail(0, e))?;
+        self.desc.check(Mode::Write).map_err(fail)?;
+        match self.send(&buf[..self.chunk(buf.len())]) {
+            Ok(n) if n == buf.len() => Ok(()),
+            first => self.write_rest(buf, first),
+        }
+    }
+
+    /// How much of so many bytes one call is asked to write.
+    #[inline]
+    fn chunk(&self, len: usize) -> usize {
+        if self.kind.stream {
+            len.min(MAX_RW)
+        } else {
+            len
+        }
+    }
+
+    /// Goes on after a first call that has not written everything. The write lock is held.
+    #[inline(never)]
+    fn write_rest(&self, buf: &[u8], first: Result<usize, i32>) -> Result<(), Partial> {
+        let mut written = 0;
+        let fail = |written, error| Partial { written, error };
+        let mut sent = first;
         loop {
-            let rest = &buf[written..];
-            let want = if self.kind.stream {
-                rest.len().min(MAX_RW)
-            } else {
-                rest.len()
-            };
-            match self.send(&rest[..want]) {
+            match sent {
                 Ok(n) => {
+                    let want = self.chunk(buf.len() - written);
                     assert!(
                         n <= want,
                         "invalid return from write: got {n} from a write of {want}"
@@ -75,6 +90,8 @@ impl Fd {
                     ));
                 }
             }
+            let rest = &buf[written..];
+            sent = self.send(&rest[..self.chunk(rest.len())]);
         }
     }
 
@@ -107,7 +124,7 @@ impl Fd {
     pub fn writev(&self, bufs: &mut &mut [IoSlice<'_>]) -> Result<usize, Partial> {
         let mut written = 0;
         let fail = |written, error| Partial { written, error };
-        let _held = self.lock(Side::Write).map_err(|e| fail(0, e))?;
+        let _held = self.lock::<WRITE>().map_err(|e| fail(0, e))?;
         self.desc.prepare(Mode::Write).map_err(|e| fail(0, e))?;
         loop {
             IoSlice::advance_slices(bufs, 0); // drops leading empty buffers
@@ -169,7 +186,7 @@ impl Fd {
     ///
     /// Go: `internal/poll.FD.WaitWrite`, which does not look whether it must wait.
     pub fn wait_writable(&self) -> Result<(), Error> {
-        let _held = self.lock(Side::Write)?;
+        let _held = self.lock::<WRITE>()?;
         self.desc.prepare(Mode::Write)?;
         while !self.is_ready_now(libc::POLLOUT)? {
             self.wait(Mode::Write, Reason::Write)?;
@@ -204,7 +221,7 @@ impl Fd {
         name: &'static str,
         mut call: impl FnMut(BorrowedFd<'_>) -> Result<T, i32>,
     ) -> Result<T, Error> {
-        let _held = self.lock(Side::Write)?;
+        let _held = self.lock::<WRITE>()?;
         self.desc.prepare(Mode::Write)?;
         self.attempt(Mode::Write, name, |fd| {
             // SAFETY: the lock's reference keeps the descriptor open.
