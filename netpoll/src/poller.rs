@@ -214,7 +214,8 @@ impl Poller {
     }
 
     /// The first half of [`Poller::poll`]: waits, and keeps what has happened for
-    /// [`Poller::deliver`]. What an earlier call has left undelivered is delivered first.
+    /// [`Poller::deliver`]. What an earlier call has left undelivered is delivered first, and then this
+    /// one does not wait: whoever was made ready runs on this thread.
     ///
     /// Returns how many events there are.
     ///
@@ -236,10 +237,15 @@ impl Poller {
     /// # Errors
     /// Those of [`Poller::poll`].
     pub fn collect(&self, timeout: Option<Duration>) -> io::Result<usize> {
+        let left_over = self.batch.left() > 0;
         while self.deliver() {}
         let shared = &*self.handle.0;
         self.forget_removed();
-        let timeout = self.until_next_timer(timeout);
+        let timeout = if left_over {
+            Some(Duration::ZERO)
+        } else {
+            self.until_next_timer(timeout)
+        };
         bump(&shared.counters.polls, 1);
         let result = if timeout == Some(Duration::ZERO) {
             self.wait(timeout)

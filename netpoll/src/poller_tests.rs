@@ -135,3 +135,30 @@ fn a_refused_sleep_leaves_a_timer_that_is_forgotten() {
         assert_eq!(poller.timers(), before);
     });
 }
+
+/// A poller with `n` descriptors that have something to read, of which it has not heard yet.
+fn with_news<const N: usize>() -> (Poller, [(Arc<PollDesc>, [UnixStream; 2]); N]) {
+    let poller = Poller::new().unwrap();
+    let all = std::array::from_fn(|_| {
+        let (a, mut b) = UnixStream::pair().unwrap();
+        let desc = Arc::new(PollDesc::new());
+        desc.register(a.as_raw_fd(), Mode::Read, &poller).unwrap();
+        std::io::Write::write_all(&mut b, b"x").unwrap();
+        (desc, [a, b])
+    });
+    (poller, all)
+}
+
+#[test]
+fn a_collect_delivers_what_was_left_over_first_and_does_not_wait_then() {
+    let (poller, all) = with_news::<3>();
+    assert_eq!(poller.collect(None).unwrap(), 3);
+    assert!(poller.deliver());
+    assert_eq!(poller.undelivered(), 2);
+    let sleeps = poller.counters().sleeps.load(Ordering::Relaxed);
+    let bound = Some(Duration::from_secs(10)); // reached only if it waits
+    assert_eq!(poller.collect(bound).unwrap(), 0);
+    assert_eq!(poller.counters().sleeps.load(Ordering::Relaxed), sleeps);
+    assert!(all.iter().all(|(desc, _)| !desc.is_quiet(Mode::Read)));
+    assert!(!poller.deliver());
+}
