@@ -494,7 +494,7 @@ impl Poller {
         let mut waited = Vec::new();
         for (_, entry) in self.descs.borrow().iter() {
             for mode in [Mode::Read, Mode::Write] {
-                if waited.len() < most && entry.desc.is_waited(mode) {
+                if waited.len() < most && self.is_waited_here(&entry.desc, mode) {
                     waited.push((entry.desc.clone(), mode));
                 }
             }
@@ -516,11 +516,17 @@ impl Poller {
     /// ```
     pub fn is_waited_for(&self) -> bool {
         self.forget_removed();
-        let waits = |desc: &PollDesc| desc.is_waited(Mode::Read) || desc.is_waited(Mode::Write);
-        self.descs
-            .borrow()
-            .iter()
-            .any(|(_, entry)| waits(&entry.desc))
+        let waits = |entry: &Entry| {
+            self.is_waited_here(&entry.desc, Mode::Read)
+                || self.is_waited_here(&entry.desc, Mode::Write)
+        };
+        self.descs.borrow().iter().any(|(_, entry)| waits(entry))
+    }
+
+    /// Does somebody wait in this direction, and for an event from here? One whose other direction is
+    /// at home elsewhere is in two tables.
+    fn is_waited_here(&self, desc: &PollDesc, mode: Mode) -> bool {
+        desc.home(mode) == self.id() && desc.is_waited(mode)
     }
 
     /// Makes `sleep` ready at `when`.

@@ -37,7 +37,7 @@
 //! Go: `runtime/netpoll.go`, `netpollblock` and `netpollunblock`.
 
 use crate::park::{Park, Reason, Waiter};
-use crate::sync::{AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
+use crate::sync::{AtomicUsize, Ordering::SeqCst};
 use std::ptr::NonNull;
 
 const NIL: usize = 0;
@@ -349,9 +349,10 @@ impl Slot {
     }
 
     /// Asks the processor for the waiter's memory, if somebody is parked here.
+    #[cfg(not(loom))]
     #[inline]
     pub(crate) fn prefetch(&self) {
-        let word = self.0.load(Relaxed);
+        let word = self.0.load(crate::sync::Ordering::Relaxed);
         if word > WAIT {
             crate::prefetch::prefetch(word as *const Waiter);
         }
