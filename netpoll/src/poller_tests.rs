@@ -196,7 +196,7 @@ fn an_event_collected_but_not_delivered_when_its_descriptor_moves_away_comes_ane
     assert!(!desc.is_quiet(Mode::Read));
 }
 
-/// Parks by polling, once the moment `not_before` has come.
+/// Parks as a worker does, one event at a time, once the moment `not_before` has come.
 #[repr(C)]
 struct Late {
     waiter: crate::Waiter,
@@ -221,7 +221,9 @@ unsafe impl park::Park for Late {
             std::hint::spin_loop();
         }
         while !self.woken.replace(false) {
-            self.poller.poll(None).unwrap();
+            if !self.poller.deliver() {
+                self.poller.collect(None).unwrap();
+            }
         }
     }
     fn may_park(&self) -> Result<(), park::Refusal> {
