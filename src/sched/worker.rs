@@ -407,6 +407,19 @@ impl Worker {
         unsafe { task.as_ref().way_back.suspend() };
     }
 
+    /// The task that runs is not to be seen as such until it is taken up again.
+    #[inline]
+    pub(crate) fn put_aside(&self) -> Option<&Header> {
+        // SAFETY: a running task is alive, and the caller runs on it.
+        self.current.take().map(|task| unsafe { task.as_ref() })
+    }
+
+    /// See [`Worker::put_aside`].
+    #[inline]
+    pub(crate) fn take_up(&self, task: &Header) {
+        self.current.set(Some(NonNull::from(task)));
+    }
+
     /// The task that runs.
     #[inline]
     pub(crate) fn running(&self) -> Option<&Header> {
