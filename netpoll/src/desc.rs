@@ -4,8 +4,8 @@
 //! change under the feet of those who wait. The rules that make lost wake-ups impossible:
 //!
 //! * Whoever changes something (a deadline, closing, an event) **publishes the change first and
-//!   unblocks the slots after**. Whoever waits marks the slot first (`WAIT`) and looks at the facts
-//!   after. One of the two sees the other.
+//!   unblocks the slots after**. Whoever waits enters the slot first and looks at the facts after. One
+//!   of the two sees the other.
 //! * Nothing is decided by *who* woke a waiter. It looks again: closed? expired? else it tries.
 //!
 //! ## Deadlines without a heap
@@ -511,7 +511,7 @@ impl PollDesc {
     /// Makes `armed` true: after this it names a timer of the waiter's own poller that has not come
     /// yet and comes no later than the deadline, or none if there is no deadline.
     ///
-    /// Called by the waiter with its slot marked, so whoever moves the deadline from now on sees it
+    /// Called by the waiter, which is in its slot already, so whoever moves the deadline from now on sees it
     /// and compares with what is written here.
     #[inline]
     fn arm(self: &Arc<Self>, mode: Mode, timers: &impl Reactor) {

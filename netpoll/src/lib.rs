@@ -66,6 +66,8 @@ pub mod wake_state;
 #[cfg(not(loom))]
 pub mod fd;
 #[cfg(not(loom))]
+mod handle;
+#[cfg(not(loom))]
 pub mod poller;
 #[doc(hidden)]
 pub mod prefetch;

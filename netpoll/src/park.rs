@@ -239,8 +239,9 @@ impl std::error::Error for Refusal {}
 /// ```
 ///
 /// # Safety
-/// The implementor promises that the waiter stays valid for as long as the execution waits with it,
-/// from before it is put into a slot until after `park` has returned; that `park` returns only after [`Waiter::ready`] was called for it once, and
+/// The implementor promises that the waiter stays valid for as long as the execution waits with it, from
+/// before it is put into a slot until after `park` has returned; that `park` returns only after
+/// [`Waiter::ready`] was called for it once; that what came before that call is seen after `park`; and
 /// that a call of [`Waiter::ready`] that comes before `park` makes `park` return at once.
 pub unsafe trait Park {
     /// The waiter of the calling execution.

@@ -5,6 +5,11 @@
 //! threads reach it through a [`PollerHandle`]: they can wake it, and tell it to forget a
 //! descriptor.
 //!
+//! ## The order of a poll
+//! [`Poller::collect`] waits and keeps what the kernel says ([`Batch`]); [`Poller::deliver`] tells one event
+//! at a time, and after the last of them lets the timers come, so that a deadline never overtakes data
+//! that came before it. [`Poller::poll`] is both.
+//!
 //! ## Stale events
 //! The kernel hands back a token: the descriptor's place in our table and a sequence number, 32 bits
 //! each. An event that was collected before its descriptor was closed, or that belongs to a
@@ -18,7 +23,7 @@
 //! epoll counts milliseconds and mio rounds up. So a wait is cut to whole milliseconds, and what
 //! remains below one is waited with a timerfd that is itself registered here.
 //!
-//! Go: `runtime/netpoll_epoll.go`, `netpoll` and `netpollBreak`.
+//! Go: `runtime/netpoll_epoll.go`, `netpoll`.
 
 use crate::batch::Batch;
 use crate::clock;
@@ -26,6 +31,8 @@ pub use crate::counters::Counters;
 use crate::counters::bump;
 use crate::desc::{Event, Mode, PollDesc, Reactor};
 use crate::error::Error;
+pub use crate::handle::PollerHandle;
+use crate::handle::Shared;
 use crate::prefetch::prefetch;
 use crate::removed::Removed;
 use crate::timerfd::TimerFd;
@@ -89,32 +96,6 @@ struct Entry {
     /// Registered for both directions, so that an event with only `ERR` in it means just that.
     both: bool,
     desc: Arc<PollDesc>,
-}
-
-/// The part of a [`Poller`] that other threads may use.
-///
-/// ```
-/// let poller = netpoll::Poller::new()?;
-/// let handle = poller.handle().clone(); // `Send`, `Sync`
-/// assert_eq!(handle.id(), poller.id());
-/// handle.wake();
-/// assert!(!handle.is_sleeping());
-/// poller.poll(None)?; // does not wait: it was woken before
-/// assert_eq!(handle.counters().sleeps.load(std::sync::atomic::Ordering::Relaxed), 0);
-/// # Ok::<(), std::io::Error>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct PollerHandle(Arc<Shared>);
-
-#[derive(Debug)]
-struct Shared {
-    id: u32,
-    state: WakeState,
-    waker: mio::Waker,
-    registry: mio::Registry,
-    removed: Removed,
-    stale_timers: AtomicUsize,
-    counters: Counters,
 }
 
 impl Poller {
@@ -577,73 +558,6 @@ impl Reactor for Poller {
     #[inline]
     fn fired_up_to(&self) -> u64 {
         self.fired_up_to.get()
-    }
-}
-
-impl PollerHandle {
-    /// The number of the poller.
-    #[inline]
-    pub fn id(&self) -> u32 {
-        self.0.id
-    }
-
-    /// Ends the poller's current wait, or its next one if it is not waiting.
-    ///
-    /// Go: `runtime.netpollBreak`.
-    pub fn wake(&self) {
-        if self.0.state.notify() {
-            self.0.counters.wakes.fetch_add(1, Ordering::Relaxed);
-            if let Err(err) = self.0.waker.wake() {
-                // An eventfd write fails only if the descriptor is not one.
-                panic!("netpoll: cannot wake a poller: {err}");
-            }
-        }
-    }
-
-    /// Is the poller asleep right now? By the time the answer is used it may not be.
-    #[inline]
-    pub fn is_sleeping(&self) -> bool {
-        self.0.state.is_sleeping()
-    }
-
-    /// Has the kernel events that the poller has not collected yet? A system call, and by the time the
-    /// answer is used it may be wrong.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// let poller = netpoll::Poller::new()?;
-    /// poller.poll(Some(Duration::ZERO))?;
-    /// assert!(!poller.handle().has_events());
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    pub fn has_events(&self) -> bool {
-        let mut epoll = libc::pollfd {
-            fd: self.0.registry.as_raw_fd(),
-            events: libc::POLLIN,
-            revents: 0,
-        };
-        // SAFETY: `epoll` is one live pollfd; a time-out of zero does not wait.
-        unsafe { libc::poll(&raw mut epoll, 1, 0) == 1 }
-    }
-
-    /// What the poller has done so far.
-    #[inline]
-    pub fn counters(&self) -> &Counters {
-        &self.0.counters
-    }
-
-    pub(crate) fn disarmed(&self) {
-        self.0.stale_timers.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Takes a descriptor out: out of epoll at once if `delete`, out of the table when the poller
-    /// next looks.
-    pub(crate) fn deregister(&self, fd: RawFd, key: u32, seq: u32, delete: bool) {
-        if delete {
-            // The poller may be gone with its thread, and its epoll with it: nothing to undo then.
-            let _ = self.0.registry.deregister(&mut SourceFd(&fd));
-        }
-        self.0.removed.push(key, seq);
     }
 }
 

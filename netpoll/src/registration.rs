@@ -10,7 +10,7 @@
 //! | is waited for elsewhere   | registers its own direction here; the other one keeps its home       |
 //!
 //! The second row is decided by a look at the other slot. A waiter that was just about to park there
-//! is not missed: it looks at its home again after it has marked its slot, and whoever moves a home
+//! is not missed: it looks at its home again after it has entered its slot, and whoever moves a home
 //! interrupts the slot after the move.
 
 use crate::desc::{Mode, PollDesc};

@@ -13,13 +13,13 @@
 //!
 //! | by                        | `NIL`         | `READY`                 | `WAIT`                  | pointer             |
 //! |---------------------------|---------------|-------------------------|-------------------------|---------------------|
-//! | [`Slot::block`], entering | to pointer    | to `NIL`, returns true  | panics: two waiters     | panics: two waiters |
-//! | `block`, after a last look that forbids the park | taken by somebody: parks | the same | cannot be | to `NIL`, returns false |
-//! | [`Slot::wait`]            | as `block`, which has looked already     ||||
+//! | [`Slot::block`] and [`Slot::wait`], entering | to pointer | to `NIL`, returns true | panics: two waiters | panics: two waiters |
+//! | `block`, if the last look forbids the park: retracts | was taken out: parks | the same | cannot be | to `NIL`, returns false |
 //! | [`Slot::unblock`] true    | to `READY`    | stays                   | to `READY`              | to `NIL`, wakes it  |
 //! | [`Slot::unblock`] false   | stays         | stays                   | to `NIL`                | to `NIL`, wakes it  |
 //! | [`Slot::notify`]          | to `READY`    | to `READY` (written)    | to `READY`              | to `NIL`, wakes it  |
-//! | after the park            | stays         | to `NIL`, returns true  | cannot be               | cannot be           |
+//! | [`Slot::reset`], by who may wait here | stays | to `NIL`              | cannot be               | cannot be           |
+//! | `block` and `wait`, after the park | stays, returns the word | to `NIL`, returns true | cannot be | cannot be     |
 //! | [`Slot::settle`], mark    | to `WAIT`     | to `NIL`: `Ready`       | panics: two waiters     | panics: two waiters |
 //! | `settle`, commit          | `Interrupted` | to `NIL`: `Ready`       | to pointer: `Parked`; to `NIL`: `Interrupted`, if the last look forbids it | cannot be |
 //!
@@ -30,7 +30,8 @@
 //! The last look at the world ("closed? expired?") comes after the slot says that somebody is coming:
 //! whoever changes the world first publishes the change and then looks at the slot, so one of the two
 //! sees the other. Whoever swaps the pointer out owns the wake-up, so a waiter that leaves its slot
-//! that way is woken exactly once. That may be before it has parked: then the park returns at once. A
+//! that way is woken exactly once. That may be before it has parked: then the park returns at once. So
+//! whoever enters must be one that may park, whatever its last look will say. A
 //! waiter that settles has no park that could wait for the last look to be over, and may belong to
 //! somebody else as soon as its pointer can be seen; so it looks under the mark `WAIT` instead.
 //!

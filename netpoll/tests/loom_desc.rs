@@ -358,7 +358,7 @@ fn a_skipped_read_never_sleeps_on_bytes_that_are_there() {
         };
         let (mut got, mut drained) = (0, false);
         while got < 2 {
-            // As `Fd::read_once`.
+            // As `Fd::before_read`, and what follows it.
             if drained && desc.is_quiet(Mode::Read) {
                 assert_eq!(wait(&desc, Mode::Read, &fake), Ok(()));
             } else {

@@ -2,7 +2,7 @@
 //!
 //! Under load it polls at the latest when about [`SLICE`] has passed. That is counted in switches, not
 //! read off a clock at each of them: how many fit into a slice is learnt from the stretches of work
-//! before. What one poll brings is run as a whole before the next.
+//! before, and is at least as many as the poll has brought events.
 //!
 //! Go: `runtime/proc.go`, `findRunnable`, which polls when it has nothing else, and `sysmon`, which polls
 //! for a process that has not for 10 ms.
@@ -110,7 +110,7 @@ impl Worker {
             // The kernel refuses epoll_wait only for a bad descriptor or address, never for load.
             panic!("gopark: epoll_wait failed: {err}");
         }
-        // The whole batch runs before the next poll: a later event would queue behind it anyway.
+        // A turn for each of them before the next poll: a later event would queue behind it anyway.
         let batch = self.ready.borrow().len() + self.poller.undelivered();
         let batch = u32::try_from(batch).unwrap_or(u32::MAX);
         let grant = self.budget.get().max(batch);

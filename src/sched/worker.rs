@@ -11,9 +11,12 @@
 //! ```
 //!
 //! A started task never leaves its worker, so everything but the inbox and the ring of unstarted
-//! tasks is without locks. The loop runs ready tasks in the order in which they became ready, the
-//! whole batch of one poll before the next; [`super::poll`] says when that is. Tasks that yield give
-//! way to those that were woken.
+//! tasks is without locks. The loop runs ready tasks in the order in which they became ready. Of the
+//! events of a poll it has one delivered before each turn, so that the task that it concerns runs
+//! while what was touched to find it is still in the caches; what other tasks wake takes its place in
+//! between. It does not sleep before the last of them is delivered, and polls again when there were as
+//! many turns as events, at the earliest; [`super::poll`] says when. Tasks that yield give way to those
+//! that were woken.
 //!
 //! Go: `runtime/proc.go`, `schedule` and `findRunnable`.
 
