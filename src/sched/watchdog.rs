@@ -19,7 +19,7 @@
 //! | workers that sleep                | twice as long as last time, at most [`LONGEST_PAUSE`]   |
 //!
 //! A task that holds its worker is thus reported when that has lasted for one to two thresholds and a
-//! quarter, whenever it began. Go: `runtime/proc.go`, `sysmon`, whose looks at busy processors are up
+//! quarter; one that begins when all workers have been asleep for a while, by [`LONGEST_PAUSE`] later. Go: `runtime/proc.go`, `sysmon`, whose looks at busy processors are up
 //! to 10 ms apart, too.
 
 use super::metrics::add;
