@@ -6,7 +6,7 @@
 //! descriptor.
 //!
 //! ## The order of a poll
-//! [`Poller::collect`] waits and keeps what the kernel says ([`Batch`]); [`Poller::deliver`] tells one event
+//! [`Poller::collect`] waits and keeps what the kernel says (`Batch`); [`Poller::deliver`] tells one event
 //! at a time, and after the last of them lets the timers come, so that a deadline never overtakes data
 //! that came before it. [`Poller::poll`] is both.
 //!

@@ -136,8 +136,11 @@ fn a_refused_sleep_leaves_a_timer_that_is_forgotten() {
     });
 }
 
-/// A poller with `n` descriptors that have something to read, of which it has not heard yet.
-fn with_news<const N: usize>() -> (Poller, [(Arc<PollDesc>, [UnixStream; 2]); N]) {
+/// A descriptor, and the pair whose first half it is of.
+type News = (Arc<PollDesc>, [UnixStream; 2]);
+
+/// A poller with `N` descriptors that have something to read, of which it has not heard yet.
+fn with_news<const N: usize>() -> (Poller, [News; N]) {
     let poller = Poller::new().unwrap();
     let all = std::array::from_fn(|_| {
         let (a, mut b) = UnixStream::pair().unwrap();
