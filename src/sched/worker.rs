@@ -482,6 +482,14 @@ impl Worker {
         }
     }
 
+    #[cold]
+    #[inline(never)]
+    fn refuse(&self) -> Refusal {
+        // A task that tries again and again must still give way, or it could not be abandoned.
+        self.yield_now();
+        Refusal::ShuttingDown
+    }
+
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.get()
     }
@@ -537,9 +545,7 @@ unsafe impl Park for Worker {
         if std::thread::panicking() {
             Err(Refusal::Unwinding)
         } else if self.stopping.get() {
-            // A task that tries again and again must still give way, or it could not be abandoned.
-            self.yield_now();
-            Err(Refusal::ShuttingDown)
+            Err(self.refuse())
         } else {
             Ok(())
         }
