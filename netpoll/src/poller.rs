@@ -210,7 +210,8 @@ impl Poller {
     }
 
     /// The first half of [`Poller::poll`]: waits, and keeps what has happened for
-    /// [`Poller::deliver`]. What an earlier call has left undelivered is delivered first.
+    /// [`Poller::deliver`]. What an earlier call has left undelivered is delivered first, and then this
+    /// one does not wait: whoever was made ready runs on this thread.
     ///
     /// Returns how many events there are.
     ///
@@ -232,10 +233,15 @@ impl Poller {
     /// # Errors
     /// Those of [`Poller::poll`].
     pub fn collect(&self, timeout: Option<Duration>) -> io::Result<usize> {
+        let left_over = self.batch.left() > 0;
         while self.deliver() {}
         let shared = &*self.handle.0;
         self.forget_removed();
-        let timeout = self.until_next_timer(timeout);
+        let timeout = if left_over {
+            Some(Duration::ZERO)
+        } else {
+            self.until_next_timer(timeout)
+        };
         bump(&shared.counters.polls, 1);
         let result = if timeout == Some(Duration::ZERO) {
             self.wait(timeout)
@@ -484,7 +490,7 @@ impl Poller {
         let mut waited = Vec::new();
         for (_, entry) in self.descs.borrow().iter() {
             for mode in [Mode::Read, Mode::Write] {
-                if waited.len() < most && entry.desc.is_waited(mode) {
+                if waited.len() < most && self.is_waited_here(&entry.desc, mode) {
                     waited.push((entry.desc.clone(), mode));
                 }
             }
@@ -506,11 +512,17 @@ impl Poller {
     /// ```
     pub fn is_waited_for(&self) -> bool {
         self.forget_removed();
-        let waits = |desc: &PollDesc| desc.is_waited(Mode::Read) || desc.is_waited(Mode::Write);
-        self.descs
-            .borrow()
-            .iter()
-            .any(|(_, entry)| waits(&entry.desc))
+        let waits = |entry: &Entry| {
+            self.is_waited_here(&entry.desc, Mode::Read)
+                || self.is_waited_here(&entry.desc, Mode::Write)
+        };
+        self.descs.borrow().iter().any(|(_, entry)| waits(entry))
+    }
+
+    /// Does somebody wait in this direction, and for an event from here? One whose other direction is
+    /// at home elsewhere is in two tables.
+    fn is_waited_here(&self, desc: &PollDesc, mode: Mode) -> bool {
+        desc.home(mode) == self.id() && desc.is_waited(mode)
     }
 
     /// Makes `sleep` ready at `when`.

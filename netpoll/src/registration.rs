@@ -231,6 +231,9 @@ mod tests {
             desc.register(socket.as_raw_fd(), Mode::Read, &poller)
                 .unwrap();
             assert_ne!(desc.home(Mode::Write), desc.home(Mode::Read));
+            // Or a runtime would not end, nor a spare worker leave, before a wait that is none of its own.
+            assert!(!poller.is_waited_for());
+            assert_eq!(poller.interrupt_some(usize::MAX), 0);
         });
         let (a, _b) = std::os::unix::net::UnixStream::pair().unwrap();
         let (one, two) = (Poller::new().unwrap(), Poller::new().unwrap());

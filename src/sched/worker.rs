@@ -268,6 +268,8 @@ impl Worker {
                         return;
                     }
                 }
+                // The event just delivered concerned nobody; the next one may.
+                None if self.poller.undelivered() > 0 => {}
                 None if self.steal() => {}
                 None => {
                     if !self.sleep() {
