@@ -130,13 +130,21 @@ pub(crate) unsafe fn task_ready(waiter: NonNull<Waiter>) {
     let home = unsafe { task.as_ref() }.worker.get();
     match current() {
         Some(worker) if std::ptr::eq(&*worker.shared, home) => worker.make_ready(task),
-        // SAFETY: as above. The clone keeps the worker's shared part alive until the wake-up is
-        // done, because the task may run, and its runtime end, as soon as it is in the inbox.
-        _ => unsafe {
-            Arc::increment_strong_count(home);
-            // A worker that has left gave up its tasks: this one never runs again.
-            let _ = Arc::from_raw(home).hand_over(task);
-        },
+        // SAFETY: as above.
+        _ => unsafe { ready_elsewhere(task, home) },
+    }
+}
+
+/// # Safety
+/// As [`task_ready`]; `home` is the task's worker.
+#[cold]
+unsafe fn ready_elsewhere(task: NonNull<Header>, home: *const WorkerShared) {
+    // SAFETY: both are alive, by contract. The clone keeps the worker's shared part alive until the
+    // wake-up is done, because the task may run, and its runtime end, as soon as it is in the inbox.
+    unsafe {
+        Arc::increment_strong_count(home);
+        // A worker that has left gave up its tasks: this one never runs again.
+        let _ = Arc::from_raw(home).hand_over(task);
     }
 }
 

@@ -18,12 +18,12 @@
 //! A parked task that has done little touches the top page only. Who drops the result and who gives
 //! the slot back is decided in [`super::bits`].
 
-use super::bits::{Detached, JoinBits};
+use super::bits::{Detached, Done, JoinBits};
 use super::switch::{Switch, WayBack};
 use crate::sched::link::{Link, Linked};
 use crate::sched::worker::{self, WorkerShared};
 use crate::stack;
-use netpoll::{Reason, Slot, Waiter};
+use netpoll::{Park, Reason, Slot, Waiter};
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::fmt;
 use std::mem::{ManuallyDrop, MaybeUninit};
@@ -33,6 +33,9 @@ use std::sync::{Arc, OnceLock};
 
 /// Closures and results above this live in a box, so that small tasks touch one page.
 const INLINE: usize = 1024;
+
+/// The slot of those who wait for the end of a task: nobody is in it, so nobody is interrupted there.
+static NOWHERE: Slot = Slot::new();
 
 /// What a task is called, and what it is created with.
 #[derive(Clone, Debug)]
@@ -64,8 +67,6 @@ pub(crate) struct Header {
     base: Cell<usize>,
     pub(crate) slot: stack::Slot,
     bits: JoinBits,
-    /// Where a joiner waits.
-    done: Slot,
     /// The next in whichever intrusive list it is in: an inbox.
     next: Link<Header>,
     /// Its neighbours among the started tasks of its worker.
@@ -194,7 +195,6 @@ impl Header {
                 base: Cell::new(base & !(corosensei::stack::STACK_ALIGNMENT - 1)),
                 slot,
                 bits: JoinBits::new(),
-                done: Slot::new(),
                 next: Link::new(),
                 links: Cell::new([None; 2]),
                 attributes,
@@ -245,17 +245,17 @@ impl Header {
     pub(crate) unsafe fn finish(task: NonNull<Header>) -> bool {
         // SAFETY: alive until `done` below. The reference is of this block, not of the function,
         // because the memory may go before the function returns.
-        let (joiner, last) = unsafe {
+        let done = unsafe {
             let header = task.as_ref();
             // Written by `start`, and the coroutine has ended: dropping it does nothing much.
             (*header.switch.get()).assume_init_drop();
-            (header.done.unblock(true), header.bits.done())
+            header.bits.done()
         };
-        if let Some(joiner) = joiner {
-            // SAFETY: just taken out of its slot. It is the joiner's waiter, not this task's.
+        if let Done::Wake(joiner) = done {
+            // SAFETY: just taken out of the word. It is the joiner's waiter, not this task's.
             unsafe { Waiter::ready(joiner) };
         }
-        last
+        done == Done::Free
     }
 
     /// Leaves a task that will never end where it is, header, stack and all, and tells its joiner.
@@ -265,8 +265,10 @@ impl Header {
     /// again; the slot is never reused.
     pub(crate) unsafe fn abandon(&self) {
         // The switch is not dropped: that would unwind a stack whose borrows may be in use.
-        self.bits.leak();
-        self.done.wake(true);
+        if let Some(joiner) = self.bits.leak() {
+            // SAFETY: just taken out of the word.
+            unsafe { Waiter::ready(joiner) };
+        }
     }
 
     /// Has the task ended?
@@ -275,22 +277,30 @@ impl Header {
         self.bits.is_done()
     }
 
-    /// Was the task given up by its runtime?
-    #[inline]
-    pub(crate) fn is_leaked(&self) -> bool {
-        self.bits.is_leaked()
+    /// Waits until the task has ended, or was given up. For the handle, and only once.
+    #[inline(always)]
+    pub(crate) fn wait_over(&self) {
+        if self.bits.is_over() {
+            return;
+        }
+        match worker::current() {
+            Some(worker) if !std::thread::panicking() => self.wait_as(worker),
+            _ => self.wait_as_thread(),
+        }
     }
 
-    /// Waits until the task has ended, or was given up.
-    pub(crate) fn wait_done(&self) {
-        let over = || self.is_done() || self.is_leaked();
-        if !over() {
-            crate::task::wait(&self.done, Reason::Join);
-            // The slot is made ready a few instructions before the worker's last touch.
-            while !over() {
-                std::thread::yield_now();
-            }
+    /// A plain thread; or no switch while the task unwinds: its thread waits.
+    #[cold]
+    fn wait_as_thread(&self) {
+        netpoll::park::with_thread(|park| self.wait_as(park));
+    }
+
+    #[inline(always)]
+    fn wait_as<P: Park + ?Sized>(&self, park: &P) {
+        if self.bits.wait(park.waiter()) {
+            park.park(&NOWHERE, Reason::Join);
         }
+        debug_assert!(self.bits.is_over(), "woken before the end");
     }
 
     /// Takes the result.

@@ -7,7 +7,7 @@
 //! |-------------|-------------------------------------------------------------------|
 //! | `switch`    | new, resume, suspend: how stacks are swapped                       |
 //! | `header`    | what a task is made of                                             |
-//! | `bits`      | who drops its result and who frees it                              |
+//! | `bits`      | who drops its result, who frees it, and who waits for its end      |
 //! | `join`      | the handle and the result                                          |
 //! | `scope`     | tasks that borrow                                                  |
 //! | `local`     | task-locals                                                        |
