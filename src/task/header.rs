@@ -19,6 +19,7 @@
 //! the slot back is decided in [`super::bits`].
 
 use super::bits::{Detached, Done, JoinBits};
+use super::local::{self, Locals};
 use super::switch::{Switch, WayBack};
 use crate::sched::link::{Link, Linked};
 use crate::sched::worker::{self, WorkerShared};
@@ -71,7 +72,8 @@ pub(crate) struct Header {
     next: Link<Header>,
     /// Its neighbours among the started tasks of its worker.
     pub(crate) links: Cell<[Option<NonNull<Header>>; 2]>,
-    pub(crate) locals: RefCell<super::local::Locals>,
+    /// Emptied at the end of `run`, so there is nothing to drop.
+    pub(crate) locals: ManuallyDrop<RefCell<Locals>>,
     pub(crate) unparker: OnceLock<Arc<super::unpark::Unparker>>,
 }
 
@@ -81,7 +83,8 @@ struct VTable {
     run: unsafe fn(NonNull<Header>),
     drop_closure: unsafe fn(*mut u8),
     drop_result: unsafe fn(*mut u8),
-    free_payload: unsafe fn(*mut u8),
+    /// Only where it is in a box.
+    free_payload: Option<unsafe fn(*mut u8)>,
 }
 
 /// A closure that becomes its result.
@@ -98,7 +101,11 @@ impl<F: FnOnce() -> T, T> Types<F, T> {
         run: Self::run,
         drop_closure: Self::drop_closure,
         drop_result: Self::drop_result,
-        free_payload: Self::free_payload,
+        free_payload: if Self::BOXED {
+            Some(Self::free_payload)
+        } else {
+            None
+        },
     };
 
     unsafe fn run(header: NonNull<Header>) {
@@ -117,7 +124,7 @@ impl<F: FnOnce() -> T, T> Types<F, T> {
             // SAFETY: just written, and the handle is gone.
             unsafe { Self::drop_result(payload.cast()) };
         }
-        super::local::clear(&header.locals);
+        local::clear(&header.locals);
     }
 
     unsafe fn drop_closure(payload: *mut u8) {
@@ -138,10 +145,8 @@ impl<F: FnOnce() -> T, T> Types<F, T> {
     }
 
     unsafe fn free_payload(payload: *mut u8) {
-        if Self::BOXED {
-            // SAFETY: made by `Box::into_raw` in `create`; closure and result are moved out.
-            drop(unsafe { Box::from_raw(payload.cast::<MaybeUninit<Payload<F, T>>>()) });
-        }
+        // SAFETY: made by `Box::into_raw` in `create`; closure and result are moved out.
+        drop(unsafe { Box::from_raw(payload.cast::<MaybeUninit<Payload<F, T>>>()) });
     }
 }
 
@@ -198,7 +203,7 @@ impl Header {
                 next: Link::new(),
                 links: Cell::new([None; 2]),
                 attributes,
-                locals: RefCell::default(),
+                locals: ManuallyDrop::default(),
                 unparker: OnceLock::new(),
             });
         }
@@ -357,12 +362,15 @@ impl Header {
     ///
     /// # Safety
     /// The caller was told to give the slot back, or the task is in nobody else's hands.
+    #[inline]
     pub(crate) unsafe fn release(header: NonNull<Header>) -> stack::Slot {
         // SAFETY: nobody else knows the header any more.
         unsafe {
             let h = header.as_ref();
             let slot = h.slot;
-            (h.vtable.free_payload)(h.payload.get());
+            if let Some(free) = h.vtable.free_payload {
+                free(h.payload.get());
+            }
             header.drop_in_place();
             slot
         }

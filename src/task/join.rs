@@ -165,15 +165,14 @@ impl<T> Drop for JoinHandle<T> {
 
 /// The end of a handle. `task` is the task that is done and released, if this was its last touch: its
 /// slot goes back, to the caller's worker if that uses the same arena; so does the hold on the arena.
-#[inline]
 fn end(task: Option<NonNull<Header>>, arena: Arc<Arena>) {
     match worker::current() {
-        Some(worker) if Arc::ptr_eq(&worker.runtime.arena, &arena) => {
+        Some(worker) if worker.holds.is_of(&arena) => {
             if let Some(task) = task {
                 // SAFETY: the caller has just set the second of the two bits.
                 unsafe { worker.release(task) };
             }
-            worker.return_arena(arena);
+            worker.holds.take_back(arena);
         }
         _ => {
             if let Some(task) = task {

@@ -142,7 +142,7 @@ impl Builder {
         };
         let task = create_here(worker, self.stack_size, attributes, f)?;
         // SAFETY: just made, with a slot of this arena; the only handle.
-        let handle = unsafe { JoinHandle::new(task, worker.lend_arena()) };
+        let handle = unsafe { JoinHandle::new(task, worker.holds.lend()) };
         worker.place(task);
         Ok(handle)
     }
@@ -216,7 +216,7 @@ impl Builder {
         let task = create_here(worker, self.stack_size, attributes, f)?;
         // SAFETY: just made, with a slot of this arena; the only handle. A `T` that is not `Send`
         // keeps the handle on this thread.
-        let handle = unsafe { JoinHandle::new(task, worker.lend_arena()) };
+        let handle = unsafe { JoinHandle::new(task, worker.holds.lend()) };
         worker.place(task);
         Ok(handle)
     }
