@@ -25,7 +25,7 @@
 //!
 //! Go: `runtime/netpoll_epoll.go`, `netpoll`.
 
-use crate::batch::Batch;
+use crate::batch::{Batch, Turn};
 use crate::clock;
 pub use crate::counters::Counters;
 use crate::counters::bump;
@@ -55,10 +55,6 @@ const _: () = assert!(
 
 const WAKER: Token = Token(usize::MAX);
 const TIMERFD: Token = Token(usize::MAX - 1);
-
-/// So many events ahead of its own a descriptor is asked for, and after that who waits for it.
-const PREFETCH_DESC: usize = 2;
-const PREFETCH_WAITER: usize = 1;
 
 /// How many events one `epoll_wait` may bring.
 const BATCH: usize = 1024;
@@ -271,10 +267,10 @@ impl Poller {
     /// False if there was none. See [`Poller::collect`].
     #[inline]
     pub fn deliver(&self) -> bool {
-        let Some(event) = self.batch.take() else {
+        let Some(turn) = self.batch.take() else {
             return false;
         };
-        self.dispatch(&event);
+        self.dispatch(&turn);
         if self.batch.left() == 0 {
             self.fire_timers();
         }
@@ -327,22 +323,22 @@ impl Poller {
 
     /// Hands an event to its descriptor.
     #[inline]
-    fn dispatch(&self, event: &mio::event::Event) {
+    fn dispatch(&self, turn: &Turn) {
         let counters = self.counters();
         let descs = self.descs.borrow();
         let desc_of = |token: Token| descs.get(token.0 as u32 as usize);
-        if let Some(entry) = self.batch.ahead(PREFETCH_DESC).and_then(desc_of) {
+        if let Some(entry) = turn.later.and_then(desc_of) {
             prefetch(Arc::as_ptr(&entry.desc));
         }
-        if let Some(entry) = self.batch.ahead(PREFETCH_WAITER).and_then(desc_of) {
+        if let Some(entry) = turn.next.and_then(desc_of) {
             entry.desc.prefetch_reader();
         }
-        let token = event.token();
+        let token = turn.event.token();
         let seq = (token.0 >> 32) as u32;
         match desc_of(token) {
             Some(entry) if entry.seq == seq => {
                 bump(&counters.events, 1);
-                entry.desc.event(meaning(event, entry.both));
+                entry.desc.event(meaning(&turn.event, entry.both));
             }
             _ if token == WAKER || token == TIMERFD => {}
             _ => bump(&counters.stale_events, 1),

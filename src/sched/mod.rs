@@ -4,6 +4,8 @@
 //! |---------------|-------------------------------------------------------------------------|
 //! | `worker`      | one thread: its loop, its queues, its poller, how a task parks on it     |
 //! | `poll`        | when a worker asks the kernel: under load, and before it sleeps          |
+//! | `queue`       | tasks that are ready, or have yielded                                    |
+//! | `holds`       | counts of a shared thing that a worker lends to handles                  |
 //! | `ring`        | unstarted tasks, which idle workers may take (Go's `runq`)               |
 //! | `inbox`       | wake-ups and tasks from other threads                                    |
 //! | `link`        | how a task is linked into an inbox                                       |
@@ -38,6 +40,8 @@ mod cpu_clock;
 #[cfg(not(loom))]
 mod crew;
 #[cfg(not(loom))]
+mod holds;
+#[cfg(not(loom))]
 pub(crate) mod metrics;
 #[cfg(not(loom))]
 pub(crate) mod overflow;
@@ -45,6 +49,8 @@ pub(crate) mod overflow;
 pub(crate) mod placement;
 #[cfg(not(loom))]
 mod poll;
+#[cfg(not(loom))]
+mod queue;
 #[cfg(not(loom))]
 pub(crate) mod runtime;
 #[cfg(not(loom))]

@@ -50,21 +50,24 @@ impl Worker {
     #[inline]
     pub(crate) fn place(&self, task: NonNull<Header>) {
         add(&self.shared.counts.spawned, 1);
-        let runtime = &self.runtime;
-        if runtime.workers.len() > 1 {
-            // SAFETY: a new task is alive.
-            let pinned = unsafe { task.as_ref() }.attributes.pinned;
-            if !pinned && let Some(other) = self.less_busy() {
-                // SAFETY: alive, unstarted, and in no queue yet.
-                if unsafe { other.hand_over_new(task) }.is_ok() {
-                    return add(&self.shared.counts.placed_elsewhere, 1);
-                }
-            }
-            self.enqueue_unstarted(task);
-            self.share_unstarted();
+        if self.runtime.workers.most() == 1 {
+            self.make_ready(task);
         } else {
-            self.enqueue_unstarted(task);
+            self.place_among_others(task);
         }
+    }
+
+    fn place_among_others(&self, task: NonNull<Header>) {
+        // SAFETY: a new task is alive.
+        let pinned = unsafe { task.as_ref() }.attributes.pinned;
+        if !pinned && let Some(other) = self.less_busy() {
+            // SAFETY: alive, unstarted, and in no queue yet.
+            if unsafe { other.hand_over_new(task) }.is_ok() {
+                return add(&self.shared.counts.placed_elsewhere, 1);
+            }
+        }
+        self.enqueue_unstarted(task);
+        self.share_unstarted();
     }
 
     /// Another worker that has clearly less to do. Looks at one other each time, in turn.
@@ -74,7 +77,7 @@ impl Worker {
         let me = self.shared.index;
         // What is in the common queue came from workers whose own is full, such as this one.
         let mine = self.shared.load() + self.runtime.injected() as u64;
-        if mine <= SLACK {
+        if n == 1 || mine <= SLACK {
             return None;
         }
         let other = &workers[(me + 1 + (mine as usize % (n - 1))) % n];

@@ -46,7 +46,7 @@ impl Worker {
         if !self.look_at_shutdown() {
             return false;
         }
-        set(&self.shared.counts.ready, self.ready.borrow().len() as u64);
+        set(&self.shared.counts.ready, self.ready.len() as u64);
         self.poll(Some(Duration::ZERO));
         self.busy_since.set(now);
         true
@@ -111,7 +111,7 @@ impl Worker {
             panic!("gopark: epoll_wait failed: {err}");
         }
         // A turn for each of them before the next poll: a later event would queue behind it anyway.
-        let batch = self.ready.borrow().len() + self.poller.undelivered();
+        let batch = self.ready.len() + self.poller.undelivered();
         let batch = u32::try_from(batch).unwrap_or(u32::MAX);
         let grant = self.budget.get().max(batch);
         self.left.set(grant);

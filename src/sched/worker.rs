@@ -21,9 +21,11 @@
 //! Go: `runtime/proc.go`, `schedule` and `findRunnable`.
 
 use super::cpu_clock::CpuClock;
+use super::holds::Holds;
 use super::inbox::Inbox;
 use super::metrics::{Counts, add, set};
 use super::presence::Presence;
+use super::queue::Queue;
 use super::ring::Ring;
 use super::runtime::Shared;
 use super::sharing::Patience;
@@ -31,7 +33,6 @@ use crate::stack::{Arena, Pool, overflow};
 use crate::task::header::Header;
 use netpoll::{Park, Poller, PollerHandle, Reason, Refusal, Slot, Waiter};
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::panic::Location;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -44,8 +45,6 @@ use std::sync::atomic::{
 const YIELDED_EVERY: u32 = 8;
 /// Every so many switches it looks at the common queue even though it has work of its own. Go: 61.
 const INJECTED_EVERY: u32 = 64;
-/// Holds on the arena that a worker keeps for the next tasks it spawns.
-const KEEP_HOLDS: usize = 64;
 /// Task numbers are taken in blocks, so that spawning does not share a counter.
 const ID_BLOCK: u64 = 1024;
 
@@ -81,11 +80,9 @@ pub(crate) struct Worker {
     pub(crate) runtime: Arc<Shared>,
     pub(crate) poller: Poller,
     pub(crate) pool: RefCell<Pool>,
-    /// Holds on the arena that handles have given back, for those to come: counting up and down in a
-    /// word that all workers share is what a spawn would mostly cost.
-    arenas: RefCell<Vec<Arc<Arena>>>,
-    pub(super) ready: RefCell<VecDeque<NonNull<Header>>>,
-    yielded: RefCell<VecDeque<NonNull<Header>>>,
+    pub(crate) holds: Holds<Arena>,
+    pub(super) ready: Queue<NonNull<Header>>,
+    yielded: Queue<NonNull<Header>>,
     current: Cell<Option<NonNull<Header>>>,
     /// The newest of the started tasks, which are linked through their headers.
     tasks: Cell<Option<NonNull<Header>>>,
@@ -133,13 +130,21 @@ pub(crate) unsafe fn task_ready(waiter: NonNull<Waiter>) {
     let home = unsafe { task.as_ref() }.worker.get();
     match current() {
         Some(worker) if std::ptr::eq(&*worker.shared, home) => worker.make_ready(task),
-        // SAFETY: as above. The clone keeps the worker's shared part alive until the wake-up is
-        // done, because the task may run, and its runtime end, as soon as it is in the inbox.
-        _ => unsafe {
-            Arc::increment_strong_count(home);
-            // A worker that has left gave up its tasks: this one never runs again.
-            let _ = Arc::from_raw(home).hand_over(task);
-        },
+        // SAFETY: as above.
+        _ => unsafe { ready_elsewhere(task, home) },
+    }
+}
+
+/// # Safety
+/// As [`task_ready`]; `home` is the task's worker.
+#[cold]
+unsafe fn ready_elsewhere(task: NonNull<Header>, home: *const WorkerShared) {
+    // SAFETY: both are alive, by contract. The clone keeps the worker's shared part alive until the
+    // wake-up is done, because the task may run, and its runtime end, as soon as it is in the inbox.
+    unsafe {
+        Arc::increment_strong_count(home);
+        // A worker that has left gave up its tasks: this one never runs again.
+        let _ = Arc::from_raw(home).hand_over(task);
     }
 }
 
@@ -208,12 +213,12 @@ impl Worker {
     pub(crate) fn new(shared: Arc<WorkerShared>, runtime: Arc<Shared>, poller: Poller) -> Worker {
         Worker {
             pool: RefCell::new(Pool::new(&runtime.arena)),
-            arenas: RefCell::default(),
+            holds: Holds::new(runtime.arena.clone()),
             shared,
             runtime,
             poller,
-            ready: RefCell::default(),
-            yielded: RefCell::default(),
+            ready: Queue::new(),
+            yielded: Queue::new(),
             current: Cell::new(None),
             tasks: Cell::new(None),
             stopping: Cell::new(false),
@@ -294,22 +299,22 @@ impl Worker {
             self.take_injected();
         }
         if turn.is_multiple_of(YIELDED_EVERY)
-            && let Some(task) = self.yielded.borrow_mut().pop_front()
+            && let Some(task) = self.yielded.pop()
         {
             return Some(task);
         }
         if turn & 1 == 0
-            && let Some(task) = self.ready.borrow_mut().pop_front()
+            && let Some(task) = self.ready.pop()
         {
             return Some(task);
         }
         if let Some(task) = self.shared.unstarted.pop() {
             return Some(task);
         }
-        if let Some(task) = self.ready.borrow_mut().pop_front() {
+        if let Some(task) = self.ready.pop() {
             return Some(task);
         }
-        self.yielded.borrow_mut().pop_front()
+        self.yielded.pop()
     }
 
     #[inline]
@@ -345,26 +350,11 @@ impl Worker {
         }
     }
 
-    /// A hold on the arena for the handle of a new task.
-    #[inline]
-    pub(crate) fn lend_arena(&self) -> Arc<Arena> {
-        let kept = self.arenas.borrow_mut().pop();
-        kept.unwrap_or_else(|| self.runtime.arena.clone())
-    }
-
-    /// Takes such a hold back.
-    #[inline]
-    pub(crate) fn return_arena(&self, arena: Arc<Arena>) {
-        let mut kept = self.arenas.borrow_mut();
-        if kept.len() < KEEP_HOLDS {
-            kept.push(arena);
-        }
-    }
-
     /// Gives back the slot of a task that has ended and whose handle is gone.
     ///
     /// # Safety
     /// As [`Header::release`].
+    #[inline]
     pub(crate) unsafe fn release(&self, task: NonNull<Header>) {
         // SAFETY: contract of this function; nobody uses the slot any more.
         unsafe {
@@ -395,7 +385,7 @@ impl Worker {
 
     #[inline]
     pub(crate) fn make_ready(&self, task: NonNull<Header>) {
-        self.ready.borrow_mut().push_back(task);
+        self.ready.push(task);
     }
 
     /// Lets others run: the caller goes behind everybody who is ready now.
@@ -404,7 +394,7 @@ impl Worker {
         let Some(task) = self.current.get() else {
             return;
         };
-        self.yielded.borrow_mut().push_back(task);
+        self.yielded.push(task);
         add(&self.shared.counts.yields, 1);
         // SAFETY: `task` runs, on this thread, on its own stack; it is in a queue, so it comes back.
         unsafe { task.as_ref().way_back.suspend() };
@@ -433,17 +423,15 @@ impl Worker {
     /// Tasks in the queue of the ready that have not started: they may not leave this worker, or there
     /// is no other.
     pub(crate) fn unstarted_among_ready(&self) -> Vec<NonNull<Header>> {
-        let ready = self.ready.borrow();
+        let mut ready = self.ready.snapshot();
         // SAFETY: a task in a queue is alive.
-        let unstarted = |task: &&NonNull<Header>| !unsafe { task.as_ref() }.started.get();
-        ready.iter().filter(unstarted).copied().collect()
+        ready.retain(|task| !unsafe { task.as_ref() }.started.get());
+        ready
     }
 
     /// Is there a task here, in whatever state?
     pub(super) fn has_tasks(&self) -> bool {
-        self.tasks.get().is_some()
-            || !self.ready.borrow().is_empty()
-            || self.shared.unstarted.len() > 0
+        self.tasks.get().is_some() || !self.ready.is_empty() || self.shared.unstarted.len() > 0
     }
 
     /// Started tasks that have not ended.
@@ -485,6 +473,14 @@ impl Worker {
                 a.as_ref().links.set([before, a.as_ref().links.get()[1]]);
             }
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn refuse(&self) -> Refusal {
+        // A task that tries again and again must still give way, or it could not be abandoned.
+        self.yield_now();
+        Refusal::ShuttingDown
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
@@ -542,9 +538,7 @@ unsafe impl Park for Worker {
         if std::thread::panicking() {
             Err(Refusal::Unwinding)
         } else if self.stopping.get() {
-            // A task that tries again and again must still give way, or it could not be abandoned.
-            self.yield_now();
-            Err(Refusal::ShuttingDown)
+            Err(self.refuse())
         } else {
             Ok(())
         }

@@ -1,35 +1,54 @@
-//! Who drops the result of a task, and who gives its slot back.
+//! Who drops the result of a task, who gives its slot back, and where its joiner waits.
 //!
 //! Two parties hold a task: the worker that runs it, and its [`JoinHandle`](super::JoinHandle). One
-//! word decides between them.
+//! word decides between them. Its three lowest bits are the worker's:
 //!
-//! | bit        | set by            | when                                                         |
-//! |------------|-------------------|--------------------------------------------------------------|
-//! | `WRITTEN`  | the task          | the result is in its place                                   |
-//! | `DETACHED` | the handle's drop | before `WRITTEN`, together with `RELEASED`: the task drops it |
-//! | `DONE`     | the worker        | the task has left its stack; the worker's last touch         |
-//! | `RELEASED` | the handle        | joined or dropped; the handle's last touch before `DONE`     |
-//! | `LEAKED`   | the worker        | instead of `DONE`: the runtime ended before the task         |
+//! | bit       | set by     | when                                                    |
+//! |-----------|------------|---------------------------------------------------------|
+//! | `WRITTEN` | the task   | the result is in its place                              |
+//! | `DONE`    | the worker | the task has left its stack; the worker's last touch    |
+//! | `LEAKED`  | the worker | instead of `DONE`: the runtime ended before the task    |
 //!
-//! * Of `WRITTEN` and `DETACHED` only the first can be set alone. Whoever comes second drops the
-//!   result: the task finds `DETACHED`, or the handle finds `WRITTEN`.
-//! * Of `DONE` and `RELEASED`, whoever sets the second gives the slot back. A handle that already
-//!   sees `DONE` need not set anything: nobody will look any more.
+//! The rest of it is the handle's:
+//!
+//! | rest    | set by               | when                                                        |
+//! |---------|----------------------|-------------------------------------------------------------|
+//! | `HELD`  |                      | at first: the handle is somewhere, and may be used any moment |
+//! | pointer | the handle's join    | before `DONE` and `LEAKED`: this waiter waits for one of them |
+//! | `HELD`  | the worker           | from pointer, together with `DONE` or `LEAKED`; it wakes the waiter |
+//! | `GONE`  | the handle           | from `HELD`: joined or dropped; the handle's last touch before `DONE` |
+//!
+//! * Of `WRITTEN` and `GONE`, whoever comes second drops the result: the task finds `GONE`, or the
+//!   handle that is dropped finds `WRITTEN`.
+//! * Of `DONE` and `GONE`, whoever comes second gives the slot back. A handle that already sees
+//!   `DONE` need not set anything: nobody will look any more.
+//! * While the handle waits, and when it is gone, nobody but the worker writes the word. So the
+//!   worker needs a locked instruction only where it finds `HELD`.
+//!
+//! The last point is why a joiner does not wait in a [`netpoll::Slot`]: whoever waits there may be
+//! interrupted from anywhere. A join ends with its task, whatever happens.
 //!
 //! Once a party has made its last touch, the other may free the memory that the word is in. So the
 //! methods that make it touch nothing afterwards.
 
-use crate::sync::{AtomicU32, Ordering};
+use crate::sync::{AtomicUsize, Ordering};
+use netpoll::Waiter;
+use std::ptr::NonNull;
 
-const WRITTEN: u32 = 1 << 0;
-const DETACHED: u32 = 1 << 1;
-const DONE: u32 = 1 << 2;
-const RELEASED: u32 = 1 << 3;
-const LEAKED: u32 = 1 << 4;
+const WRITTEN: usize = 1 << 0;
+const DONE: usize = 1 << 1;
+const LEAKED: usize = 1 << 2;
+/// All of the worker's. A waiter's address has none of them.
+const WORKERS: usize = WRITTEN | DONE | LEAKED;
+const _: () = assert!(align_of::<Waiter>() > WORKERS);
+
+const HELD: usize = 0;
+/// No waiter's address: there is no memory so low.
+const GONE: usize = 1 << 3;
 
 /// See the [module documentation](self).
 #[derive(Debug)]
-pub(crate) struct JoinBits(AtomicU32);
+pub(crate) struct JoinBits(AtomicUsize);
 
 /// What is left to do for a handle that is dropped without a join.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,28 +59,65 @@ pub(crate) enum Detached {
     DropResult,
 }
 
+/// What is left to do for a worker whose task is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Done {
+    /// Nothing, not even a look: the handle does the rest.
+    Left,
+    /// Nothing but to make the joiner ready, who does the rest.
+    Wake(NonNull<Waiter>),
+    /// The handle is gone: give the slot back.
+    Free,
+}
+
 impl JoinBits {
     pub(crate) fn new() -> JoinBits {
-        JoinBits(AtomicU32::new(0))
+        JoinBits(AtomicUsize::new(HELD))
     }
 
     /// The task has put its result in its place. True if it must drop it itself.
     #[inline]
     #[must_use]
     pub(crate) fn written(&self) -> bool {
-        self.0.fetch_or(WRITTEN, Ordering::AcqRel) & DETACHED != 0
+        let mut now = self.0.load(Ordering::Acquire);
+        if now == HELD {
+            now = self.0.fetch_or(WRITTEN, Ordering::AcqRel);
+        } else {
+            self.0.store(now | WRITTEN, Ordering::Release);
+        }
+        now == GONE
     }
 
-    /// The worker's last touch. True if it gives the slot back.
+    /// The worker's last touch.
     #[inline]
     #[must_use]
-    pub(crate) fn done(&self) -> bool {
-        self.0.fetch_or(DONE, Ordering::AcqRel) & RELEASED != 0
+    pub(crate) fn done(&self) -> Done {
+        let mut now = self.0.load(Ordering::Acquire);
+        if now & !WORKERS == HELD {
+            now = self.0.fetch_or(DONE, Ordering::AcqRel);
+        }
+        // Where it was a waiter or nobody that this has met, the word is ours alone.
+        match now & !WORKERS {
+            HELD => Done::Left,
+            GONE => Done::Free,
+            waiter => {
+                self.0.store(WRITTEN | DONE, Ordering::Release);
+                Done::Wake(waiter_at(waiter))
+            }
+        }
     }
 
-    /// The worker gives the task up: it will never be done.
-    pub(crate) fn leak(&self) {
-        self.0.fetch_or(LEAKED, Ordering::AcqRel);
+    /// The worker gives the task up: it will never be done. Returns the joiner, to be made ready.
+    #[must_use]
+    pub(crate) fn leak(&self) -> Option<NonNull<Waiter>> {
+        let now = self.0.fetch_or(LEAKED, Ordering::AcqRel);
+        match now & !WORKERS {
+            HELD | GONE => None,
+            waiter => {
+                self.0.store((now & WORKERS) | LEAKED, Ordering::Release);
+                Some(waiter_at(waiter))
+            }
+        }
     }
 
     /// Has the task ended?
@@ -70,10 +126,29 @@ impl JoinBits {
         self.0.load(Ordering::Acquire) & DONE != 0
     }
 
-    /// Was it given up?
+    /// Has it ended, or was it given up?
     #[inline]
-    pub(crate) fn is_leaked(&self) -> bool {
-        self.0.load(Ordering::Acquire) & LEAKED != 0
+    pub(crate) fn is_over(&self) -> bool {
+        self.0.load(Ordering::Acquire) & (DONE | LEAKED) != 0
+    }
+
+    /// The handle is about to park with this waiter, which is made ready once. False if there is
+    /// nothing to wait for, because it is over.
+    #[inline]
+    #[must_use]
+    pub(crate) fn wait(&self, waiter: NonNull<Waiter>) -> bool {
+        let mut now = self.0.load(Ordering::Acquire);
+        while now & (DONE | LEAKED) == 0 {
+            let waits = now | waiter.as_ptr() as usize;
+            match self
+                .0
+                .compare_exchange(now, waits, Ordering::AcqRel, Ordering::Acquire)
+            {
+                Ok(_) => return true,
+                Err(other) => now = other,
+            }
+        }
+        false
     }
 
     /// The handle is dropped without a join.
@@ -82,12 +157,10 @@ impl JoinBits {
     pub(crate) fn detach(&self) -> Detached {
         let mut now = self.0.load(Ordering::Acquire);
         while now & WRITTEN == 0 {
-            match self.0.compare_exchange(
-                now,
-                now | DETACHED | RELEASED,
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            ) {
+            match self
+                .0
+                .compare_exchange(now, now | GONE, Ordering::AcqRel, Ordering::Acquire)
+            {
                 Ok(_) => return Detached::Left,
                 Err(other) => now = other,
             }
@@ -99,8 +172,14 @@ impl JoinBits {
     #[inline]
     #[must_use]
     pub(crate) fn release(&self) -> bool {
-        self.is_done() || self.0.fetch_or(RELEASED, Ordering::AcqRel) & DONE != 0
+        self.is_done() || self.0.fetch_or(GONE, Ordering::AcqRel) & DONE != 0
     }
+}
+
+/// The waiter that [`JoinBits::wait`] put into the word.
+#[inline]
+fn waiter_at(address: usize) -> NonNull<Waiter> {
+    NonNull::new(address as *mut Waiter).expect("nobody waits at address zero")
 }
 
 #[cfg(all(test, loom))]
@@ -108,7 +187,7 @@ mod models {
     use super::*;
     use loom::cell::UnsafeCell;
     use loom::sync::Arc;
-    use loom::sync::atomic::AtomicUsize;
+    use loom::sync::atomic::{AtomicBool, AtomicUsize};
 
     /// One task: its word, its result, and what became of both.
     #[derive(Default)]
@@ -117,6 +196,13 @@ mod models {
         result: UnsafeCell<u32>,
         dropped: AtomicUsize,
         freed: AtomicUsize,
+        /// The joiner was made ready.
+        woken: AtomicBool,
+    }
+
+    /// The joiner's waiter: nobody follows the pointer.
+    fn joiner() -> NonNull<Waiter> {
+        waiter_at(64)
     }
 
     impl Model {
@@ -144,15 +230,43 @@ mod models {
             self.result.with_mut(|_| ());
             self.freed.fetch_add(1, Ordering::Relaxed);
         }
-        /// The life of the task and its worker's last touch.
-        fn task(&self) {
+        fn write(&self) {
             // SAFETY: loom reports any concurrent access.
             self.result.with_mut(|r| unsafe { *r = 7 });
             if self.bits().written() {
                 self.drop_result();
             }
-            if self.bits().done() {
-                self.free();
+        }
+        /// The life of the task and its worker's last touch.
+        fn task(&self) {
+            self.write();
+            match self.bits().done() {
+                Done::Left => {}
+                Done::Wake(waiter) => self.wake(waiter),
+                Done::Free => self.free(),
+            }
+        }
+        fn wake(&self, waiter: NonNull<Waiter>) {
+            assert_eq!(waiter, joiner());
+            let before = self.woken.swap(true, Ordering::AcqRel);
+            assert!(!before, "woken twice");
+        }
+        /// Waits as a joiner does, who parks until it is made ready.
+        fn wait(&self) {
+            if self.bits().wait(joiner()) {
+                while !self.woken.load(Ordering::Acquire) {
+                    loom::thread::yield_now();
+                }
+            }
+            assert!(self.bits().is_over());
+        }
+        /// The handle's drop.
+        fn drop_handle(&self) {
+            if self.bits().detach() == Detached::DropResult {
+                self.drop_result();
+                if self.bits().release() {
+                    self.free();
+                }
             }
         }
         fn check(&self) {
@@ -167,12 +281,7 @@ mod models {
             let model = Model::new();
             let theirs = model.clone();
             let worker = loom::thread::spawn(move || theirs.task());
-            if model.bits().detach() == Detached::DropResult {
-                model.drop_result();
-                if model.bits().release() {
-                    model.free();
-                }
-            }
+            model.drop_handle();
             worker.join().unwrap();
             model.check();
         });
@@ -184,10 +293,27 @@ mod models {
             let model = Model::new();
             let theirs = model.clone();
             let worker = loom::thread::spawn(move || theirs.task());
+            model.wait();
+            assert!(model.bits().is_done());
+            model.drop_result(); // taken: whoever joins owns it now
+            if model.bits().release() {
+                model.free();
+            }
+            worker.join().unwrap();
+            model.check();
+        });
+    }
+
+    #[test]
+    fn a_task_found_done_without_waiting_gives_its_result_once_and_its_slot_once() {
+        loom::model(|| {
+            let model = Model::new();
+            let theirs = model.clone();
+            let worker = loom::thread::spawn(move || theirs.task());
             while !model.bits().is_done() {
                 loom::thread::yield_now();
             }
-            model.drop_result(); // taken: whoever joins owns it now
+            model.drop_result();
             if model.bits().release() {
                 model.free();
             }
@@ -202,19 +328,33 @@ mod models {
             let model = Model::new();
             let theirs = model.clone();
             let worker = loom::thread::spawn(move || {
-                // SAFETY: loom reports any concurrent access.
-                theirs.result.with_mut(|r| unsafe { *r = 7 });
-                if theirs.bits().written() {
-                    theirs.drop_result();
-                }
-                theirs.bits().leak(); // parked in the drop of a task-local, say
+                theirs.write();
+                // Parked in the drop of a task-local, say.
+                assert!(theirs.bits().leak().is_none());
             });
-            if model.bits().detach() == Detached::DropResult {
-                model.drop_result();
-                assert!(!model.bits().release());
-            }
+            model.drop_handle();
             worker.join().unwrap();
-            assert!(model.bits().is_leaked());
+            assert!(model.bits().is_over() && !model.bits().is_done());
+            assert_eq!(model.dropped.load(Ordering::Relaxed), 1);
+            assert_eq!(model.freed.load(Ordering::Relaxed), 0);
+        });
+    }
+
+    #[test]
+    fn a_joiner_hears_that_its_task_was_given_up() {
+        loom::model(|| {
+            let model = Model::new();
+            let theirs = model.clone();
+            let worker = loom::thread::spawn(move || {
+                theirs.write();
+                if let Some(waiter) = theirs.bits().leak() {
+                    theirs.wake(waiter);
+                }
+            });
+            model.wait();
+            assert!(!model.bits().is_done());
+            model.drop_handle();
+            worker.join().unwrap();
             assert_eq!(model.dropped.load(Ordering::Relaxed), 1);
             assert_eq!(model.freed.load(Ordering::Relaxed), 0);
         });

@@ -18,12 +18,13 @@
 //! A parked task that has done little touches the top page only. Who drops the result and who gives
 //! the slot back is decided in [`super::bits`].
 
-use super::bits::{Detached, JoinBits};
+use super::bits::{Detached, Done, JoinBits};
+use super::local::{self, Locals};
 use super::switch::{Switch, WayBack};
 use crate::sched::link::{Link, Linked};
 use crate::sched::worker::{self, WorkerShared};
 use crate::stack;
-use netpoll::{Reason, Slot, Waiter};
+use netpoll::{Park, Reason, Slot, Waiter};
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::fmt;
 use std::mem::{ManuallyDrop, MaybeUninit};
@@ -33,6 +34,9 @@ use std::sync::{Arc, OnceLock};
 
 /// Closures and results above this live in a box, so that small tasks touch one page.
 const INLINE: usize = 1024;
+
+/// The slot of those who wait for the end of a task: nobody is in it, so nobody is interrupted there.
+static NOWHERE: Slot = Slot::new();
 
 /// What a task is called, and what it is created with.
 #[derive(Clone, Debug)]
@@ -64,13 +68,12 @@ pub(crate) struct Header {
     base: Cell<usize>,
     pub(crate) slot: stack::Slot,
     bits: JoinBits,
-    /// Where a joiner waits.
-    done: Slot,
     /// The next in whichever intrusive list it is in: an inbox.
     next: Link<Header>,
     /// Its neighbours among the started tasks of its worker.
     pub(crate) links: Cell<[Option<NonNull<Header>>; 2]>,
-    pub(crate) locals: RefCell<super::local::Locals>,
+    /// Emptied at the end of `run`, so there is nothing to drop.
+    pub(crate) locals: ManuallyDrop<RefCell<Locals>>,
     pub(crate) unparker: OnceLock<Arc<super::unpark::Unparker>>,
 }
 
@@ -80,7 +83,8 @@ struct VTable {
     run: unsafe fn(NonNull<Header>),
     drop_closure: unsafe fn(*mut u8),
     drop_result: unsafe fn(*mut u8),
-    free_payload: unsafe fn(*mut u8),
+    /// Only where it is in a box.
+    free_payload: Option<unsafe fn(*mut u8)>,
 }
 
 /// A closure that becomes its result.
@@ -97,7 +101,11 @@ impl<F: FnOnce() -> T, T> Types<F, T> {
         run: Self::run,
         drop_closure: Self::drop_closure,
         drop_result: Self::drop_result,
-        free_payload: Self::free_payload,
+        free_payload: if Self::BOXED {
+            Some(Self::free_payload)
+        } else {
+            None
+        },
     };
 
     unsafe fn run(header: NonNull<Header>) {
@@ -116,7 +124,7 @@ impl<F: FnOnce() -> T, T> Types<F, T> {
             // SAFETY: just written, and the handle is gone.
             unsafe { Self::drop_result(payload.cast()) };
         }
-        super::local::clear(&header.locals);
+        local::clear(&header.locals);
     }
 
     unsafe fn drop_closure(payload: *mut u8) {
@@ -137,10 +145,8 @@ impl<F: FnOnce() -> T, T> Types<F, T> {
     }
 
     unsafe fn free_payload(payload: *mut u8) {
-        if Self::BOXED {
-            // SAFETY: made by `Box::into_raw` in `create`; closure and result are moved out.
-            drop(unsafe { Box::from_raw(payload.cast::<MaybeUninit<Payload<F, T>>>()) });
-        }
+        // SAFETY: made by `Box::into_raw` in `create`; closure and result are moved out.
+        drop(unsafe { Box::from_raw(payload.cast::<MaybeUninit<Payload<F, T>>>()) });
     }
 }
 
@@ -194,11 +200,10 @@ impl Header {
                 base: Cell::new(base & !(corosensei::stack::STACK_ALIGNMENT - 1)),
                 slot,
                 bits: JoinBits::new(),
-                done: Slot::new(),
                 next: Link::new(),
                 links: Cell::new([None; 2]),
                 attributes,
-                locals: RefCell::default(),
+                locals: ManuallyDrop::default(),
                 unparker: OnceLock::new(),
             });
         }
@@ -245,17 +250,17 @@ impl Header {
     pub(crate) unsafe fn finish(task: NonNull<Header>) -> bool {
         // SAFETY: alive until `done` below. The reference is of this block, not of the function,
         // because the memory may go before the function returns.
-        let (joiner, last) = unsafe {
+        let done = unsafe {
             let header = task.as_ref();
             // Written by `start`, and the coroutine has ended: dropping it does nothing much.
             (*header.switch.get()).assume_init_drop();
-            (header.done.unblock(true), header.bits.done())
+            header.bits.done()
         };
-        if let Some(joiner) = joiner {
-            // SAFETY: just taken out of its slot. It is the joiner's waiter, not this task's.
+        if let Done::Wake(joiner) = done {
+            // SAFETY: just taken out of the word. It is the joiner's waiter, not this task's.
             unsafe { Waiter::ready(joiner) };
         }
-        last
+        done == Done::Free
     }
 
     /// Leaves a task that will never end where it is, header, stack and all, and tells its joiner.
@@ -265,8 +270,10 @@ impl Header {
     /// again; the slot is never reused.
     pub(crate) unsafe fn abandon(&self) {
         // The switch is not dropped: that would unwind a stack whose borrows may be in use.
-        self.bits.leak();
-        self.done.wake(true);
+        if let Some(joiner) = self.bits.leak() {
+            // SAFETY: just taken out of the word.
+            unsafe { Waiter::ready(joiner) };
+        }
     }
 
     /// Has the task ended?
@@ -275,22 +282,30 @@ impl Header {
         self.bits.is_done()
     }
 
-    /// Was the task given up by its runtime?
-    #[inline]
-    pub(crate) fn is_leaked(&self) -> bool {
-        self.bits.is_leaked()
+    /// Waits until the task has ended, or was given up. For the handle, and only once.
+    #[inline(always)]
+    pub(crate) fn wait_over(&self) {
+        if self.bits.is_over() {
+            return;
+        }
+        match worker::current() {
+            Some(worker) if !std::thread::panicking() => self.wait_as(worker),
+            _ => self.wait_as_thread(),
+        }
     }
 
-    /// Waits until the task has ended, or was given up.
-    pub(crate) fn wait_done(&self) {
-        let over = || self.is_done() || self.is_leaked();
-        if !over() {
-            crate::task::wait(&self.done, Reason::Join);
-            // The slot is made ready a few instructions before the worker's last touch.
-            while !over() {
-                std::thread::yield_now();
-            }
+    /// A plain thread; or no switch while the task unwinds: its thread waits.
+    #[cold]
+    fn wait_as_thread(&self) {
+        netpoll::park::with_thread(|park| self.wait_as(park));
+    }
+
+    #[inline(always)]
+    fn wait_as<P: Park + ?Sized>(&self, park: &P) {
+        if self.bits.wait(park.waiter()) {
+            park.park(&NOWHERE, Reason::Join);
         }
+        debug_assert!(self.bits.is_over(), "woken before the end");
     }
 
     /// Takes the result.
@@ -347,12 +362,15 @@ impl Header {
     ///
     /// # Safety
     /// The caller was told to give the slot back, or the task is in nobody else's hands.
+    #[inline]
     pub(crate) unsafe fn release(header: NonNull<Header>) -> stack::Slot {
         // SAFETY: nobody else knows the header any more.
         unsafe {
             let h = header.as_ref();
             let slot = h.slot;
-            (h.vtable.free_payload)(h.payload.get());
+            if let Some(free) = h.vtable.free_payload {
+                free(h.payload.get());
+            }
             header.drop_in_place();
             slot
         }

@@ -7,7 +7,7 @@
 //! |-------------|-------------------------------------------------------------------|
 //! | `switch`    | new, resume, suspend: how stacks are swapped                       |
 //! | `header`    | what a task is made of                                             |
-//! | `bits`      | who drops its result and who frees it                              |
+//! | `bits`      | who drops its result, who frees it, and who waits for its end      |
 //! | `join`      | the handle and the result                                          |
 //! | `scope`     | tasks that borrow                                                  |
 //! | `local`     | task-locals                                                        |
@@ -145,7 +145,7 @@ impl Builder {
         };
         let task = create_here(worker, self.stack_size, attributes, f)?;
         // SAFETY: just made, with a slot of this arena; the only handle.
-        let handle = unsafe { JoinHandle::new(task, worker.lend_arena()) };
+        let handle = unsafe { JoinHandle::new(task, worker.holds.lend()) };
         worker.place(task);
         Ok(handle)
     }
@@ -219,7 +219,7 @@ impl Builder {
         let task = create_here(worker, self.stack_size, attributes, f)?;
         // SAFETY: just made, with a slot of this arena; the only handle. A `T` that is not `Send`
         // keeps the handle on this thread.
-        let handle = unsafe { JoinHandle::new(task, worker.lend_arena()) };
+        let handle = unsafe { JoinHandle::new(task, worker.holds.lend()) };
         worker.place(task);
         Ok(handle)
     }

@@ -1,6 +1,6 @@
 //! Parking a task and making it ready again, by hand.
 
-use super::header::Header;
+use super::header::{Attributes, Header};
 use crate::sched::worker;
 use netpoll::{Park, Reason, Slot};
 use std::fmt;
@@ -60,6 +60,7 @@ impl fmt::Debug for Task {
 
 impl Task {
     /// Makes the task's [`park`], the one it is in or else its next one, return. Calls do not add up.
+    #[inline]
     pub fn unpark(&self) {
         self.0.slot.notify();
     }
@@ -82,15 +83,19 @@ impl Task {
     }
 }
 
+#[inline]
 fn unparker(header: &Header) -> &Arc<Unparker> {
-    let attributes = &header.attributes;
-    header.unparker.get_or_init(|| {
-        let name = attributes.name.clone();
-        Arc::new(Unparker {
-            slot: Slot::new(),
-            id: attributes.id,
-            name,
-        })
+    header
+        .unparker
+        .get_or_init(|| new_unparker(&header.attributes))
+}
+
+#[cold]
+fn new_unparker(attributes: &Attributes) -> Arc<Unparker> {
+    Arc::new(Unparker {
+        slot: Slot::new(),
+        id: attributes.id,
+        name: attributes.name.clone(),
     })
 }
 
@@ -128,6 +133,8 @@ pub fn current() -> Task {
 ///     gopark::park(); // returns at once
 /// });
 /// ```
+// Inlined, because each frame to return through after a switch is mispredicted.
+#[inline]
 pub fn park() {
     if let Some(worker) = worker::current()
         && let Some(task) = worker.running()
@@ -135,11 +142,16 @@ pub fn park() {
         // The header, and so the slot, stays for as long as the task runs: no need to hold on to it.
         park_in(worker, &unparker(task).slot);
     } else {
-        netpoll::park::with_current(|thread| park_in(thread, &current().0.slot));
+        park_thread();
     }
 }
 
-#[inline]
+#[cold]
+fn park_thread() {
+    netpoll::park::with_current(|thread| park_in(thread, &current().0.slot));
+}
+
+#[inline(always)]
 fn park_in<P: Park + ?Sized>(park: &P, slot: &Slot) {
     // While the runtime shuts down, or the task unwinds, parking returns at once. A worker learns of
     // a shutdown in its own loop, so it cannot begin between this look and the park.

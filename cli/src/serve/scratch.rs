@@ -24,17 +24,23 @@ impl Scratch {
 }
 
 impl Drop for Scratch {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
-        if (1..=KEPT_BYTES).contains(&self.0.capacity()) {
-            self.0.clear();
-            IDLE.with_borrow_mut(|idle| {
-                if idle.len() < KEPT {
-                    idle.push(std::mem::take(&mut self.0));
-                }
-            });
+        if self.0.capacity() != 0 {
+            put_back(std::mem::take(&mut self.0));
         }
     }
+}
+
+fn put_back(mut room: Vec<u8>) {
+    room.clear();
+    // While the thread ends there is nowhere to put it.
+    let _ = IDLE.try_with(|idle| {
+        let mut idle = idle.borrow_mut();
+        if idle.len() < KEPT && room.capacity() <= KEPT_BYTES {
+            idle.push(room);
+        }
+    });
 }
 
 impl Deref for Scratch {
