@@ -45,18 +45,30 @@ impl Batch {
 
     /// The next one.
     #[inline]
-    pub(crate) fn take(&self) -> Option<Event> {
+    pub(crate) fn take(&self) -> Option<Turn> {
         let left = self.left.get().checked_sub(1)?;
-        let next = self.next.get();
+        let at = self.next.get();
         self.left.set(left);
-        self.next.set(next + 1);
-        self.events.borrow().get(next).cloned()
-    }
-
-    /// Whose turn is so many events after the next one's.
-    #[inline]
-    pub(crate) fn ahead(&self, by: usize) -> Option<Token> {
+        self.next.set(at + 1);
         let events = self.events.borrow();
-        events.get(self.next.get() + by).map(Event::token)
+        let token_of = |by| events.get(at + by).map(Event::token);
+        Some(Turn {
+            event: events.get(at)?.clone(),
+            next: token_of(NEXT),
+            later: token_of(LATER),
+        })
     }
+}
+
+/// So many turns ahead of its own, who waits for a descriptor is asked for, and before that the
+/// descriptor. Not further: what is asked for too early is gone again when its turn comes.
+const NEXT: usize = 2;
+const LATER: usize = 3;
+
+/// An event, and whose turns come soon.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    pub(crate) event: Event,
+    pub(crate) next: Option<Token>,
+    pub(crate) later: Option<Token>,
 }

@@ -20,7 +20,7 @@
 //!
 //! Go: `runtime/netpoll_epoll.go`, `netpoll` and `netpollBreak`.
 
-use crate::batch::Batch;
+use crate::batch::{Batch, Turn};
 use crate::clock;
 pub use crate::counters::Counters;
 use crate::counters::bump;
@@ -48,10 +48,6 @@ const _: () = assert!(
 
 const WAKER: Token = Token(usize::MAX);
 const TIMERFD: Token = Token(usize::MAX - 1);
-
-/// So many events ahead of its own a descriptor is asked for, and after that who waits for it.
-const PREFETCH_DESC: usize = 2;
-const PREFETCH_WAITER: usize = 1;
 
 /// How many events one `epoll_wait` may bring.
 const BATCH: usize = 1024;
@@ -214,7 +210,8 @@ impl Poller {
     }
 
     /// The first half of [`Poller::poll`]: waits, and keeps what has happened for
-    /// [`Poller::deliver`]. What an earlier call has left undelivered is delivered first.
+    /// [`Poller::deliver`]. What an earlier call has left undelivered is delivered first, and then this
+    /// one does not wait: whoever was made ready runs on this thread.
     ///
     /// Returns how many events there are.
     ///
@@ -236,10 +233,15 @@ impl Poller {
     /// # Errors
     /// Those of [`Poller::poll`].
     pub fn collect(&self, timeout: Option<Duration>) -> io::Result<usize> {
+        let left_over = self.batch.left() > 0;
         while self.deliver() {}
         let shared = &*self.handle.0;
         self.forget_removed();
-        let timeout = self.until_next_timer(timeout);
+        let timeout = if left_over {
+            Some(Duration::ZERO)
+        } else {
+            self.until_next_timer(timeout)
+        };
         bump(&shared.counters.polls, 1);
         let result = if timeout == Some(Duration::ZERO) {
             self.wait(timeout)
@@ -284,10 +286,10 @@ impl Poller {
     /// False if there was none. See [`Poller::collect`].
     #[inline]
     pub fn deliver(&self) -> bool {
-        let Some(event) = self.batch.take() else {
+        let Some(turn) = self.batch.take() else {
             return false;
         };
-        self.dispatch(&event);
+        self.dispatch(&turn);
         if self.batch.left() == 0 {
             self.fire_timers();
         }
@@ -340,22 +342,22 @@ impl Poller {
 
     /// Hands an event to its descriptor.
     #[inline]
-    fn dispatch(&self, event: &mio::event::Event) {
+    fn dispatch(&self, turn: &Turn) {
         let counters = self.counters();
         let descs = self.descs.borrow();
         let desc_of = |token: Token| descs.get(token.0 as u32 as usize);
-        if let Some(entry) = self.batch.ahead(PREFETCH_DESC).and_then(desc_of) {
+        if let Some(entry) = turn.later.and_then(desc_of) {
             prefetch(Arc::as_ptr(&entry.desc));
         }
-        if let Some(entry) = self.batch.ahead(PREFETCH_WAITER).and_then(desc_of) {
+        if let Some(entry) = turn.next.and_then(desc_of) {
             entry.desc.prefetch_reader();
         }
-        let token = event.token();
+        let token = turn.event.token();
         let seq = (token.0 >> 32) as u32;
         match desc_of(token) {
             Some(entry) if entry.seq == seq => {
                 bump(&counters.events, 1);
-                entry.desc.event(meaning(event, entry.both));
+                entry.desc.event(meaning(&turn.event, entry.both));
             }
             _ if token == WAKER || token == TIMERFD => {}
             _ => bump(&counters.stale_events, 1),
@@ -488,7 +490,7 @@ impl Poller {
         let mut waited = Vec::new();
         for (_, entry) in self.descs.borrow().iter() {
             for mode in [Mode::Read, Mode::Write] {
-                if waited.len() < most && entry.desc.is_waited(mode) {
+                if waited.len() < most && self.is_waited_here(&entry.desc, mode) {
                     waited.push((entry.desc.clone(), mode));
                 }
             }
@@ -510,11 +512,17 @@ impl Poller {
     /// ```
     pub fn is_waited_for(&self) -> bool {
         self.forget_removed();
-        let waits = |desc: &PollDesc| desc.is_waited(Mode::Read) || desc.is_waited(Mode::Write);
-        self.descs
-            .borrow()
-            .iter()
-            .any(|(_, entry)| waits(&entry.desc))
+        let waits = |entry: &Entry| {
+            self.is_waited_here(&entry.desc, Mode::Read)
+                || self.is_waited_here(&entry.desc, Mode::Write)
+        };
+        self.descs.borrow().iter().any(|(_, entry)| waits(entry))
+    }
+
+    /// Does somebody wait in this direction, and for an event from here? One whose other direction is
+    /// at home elsewhere is in two tables.
+    fn is_waited_here(&self, desc: &PollDesc, mode: Mode) -> bool {
+        desc.home(mode) == self.id() && desc.is_waited(mode)
     }
 
     /// Makes `sleep` ready at `when`.

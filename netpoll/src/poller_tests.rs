@@ -135,3 +135,127 @@ fn a_refused_sleep_leaves_a_timer_that_is_forgotten() {
         assert_eq!(poller.timers(), before);
     });
 }
+
+/// A poller with `n` descriptors that have something to read, of which it has not heard yet.
+fn with_news<const N: usize>() -> (Poller, [(Arc<PollDesc>, [UnixStream; 2]); N]) {
+    let poller = Poller::new().unwrap();
+    let all = std::array::from_fn(|_| {
+        let (a, mut b) = UnixStream::pair().unwrap();
+        let desc = Arc::new(PollDesc::new());
+        desc.register(a.as_raw_fd(), Mode::Read, &poller).unwrap();
+        std::io::Write::write_all(&mut b, b"x").unwrap();
+        (desc, [a, b])
+    });
+    (poller, all)
+}
+
+#[test]
+fn a_collect_delivers_what_was_left_over_first_and_does_not_wait_then() {
+    let (poller, all) = with_news::<3>();
+    assert_eq!(poller.collect(None).unwrap(), 3);
+    assert!(poller.deliver());
+    assert_eq!(poller.undelivered(), 2);
+    let sleeps = poller.counters().sleeps.load(Ordering::Relaxed);
+    let bound = Some(Duration::from_secs(10)); // reached only if it waits
+    assert_eq!(poller.collect(bound).unwrap(), 0);
+    assert_eq!(poller.counters().sleeps.load(Ordering::Relaxed), sleeps);
+    assert!(all.iter().all(|(desc, _)| !desc.is_quiet(Mode::Read)));
+    assert!(!poller.deliver());
+}
+
+#[test]
+fn an_event_collected_but_not_delivered_when_its_descriptor_is_closed_reaches_nobody() {
+    let (poller, [(old, [a, _a]), (next, [_b, _])]) = with_news::<2>();
+    assert_eq!(poller.collect(None).unwrap(), 2);
+    // Closed, its number free, its place in the table given away.
+    old.evict();
+    old.deregister(a.as_raw_fd(), false);
+    drop(a);
+    let (c, _peer) = UnixStream::pair().unwrap();
+    let new = Arc::new(PollDesc::new());
+    new.register(c.as_raw_fd(), Mode::Read, &poller).unwrap();
+    assert_eq!(poller.descs.borrow().len(), 2, "the place is used again");
+    assert!(poller.deliver() && poller.deliver());
+    let stale = poller.counters().stale_events.load(Ordering::Relaxed);
+    assert_eq!(stale, 1);
+    assert!(old.is_quiet(Mode::Read));
+    assert!(new.is_quiet(Mode::Read) && new.is_quiet(Mode::Write));
+    assert!(!next.is_quiet(Mode::Read), "the one behind it is not lost");
+}
+
+#[test]
+fn an_event_collected_but_not_delivered_when_its_descriptor_moves_away_comes_anew() {
+    let (poller, [(desc, [a, _b])]) = with_news::<1>();
+    assert_eq!(poller.collect(None).unwrap(), 1);
+    let other = Poller::new().unwrap();
+    desc.register(a.as_raw_fd(), Mode::Read, &other).unwrap();
+    poller.forget_removed();
+    assert!(poller.deliver());
+    assert!(desc.is_quiet(Mode::Read), "no news from where it has left");
+    assert_eq!(other.poll(Some(Duration::ZERO)).unwrap(), 1);
+    assert!(!desc.is_quiet(Mode::Read));
+}
+
+/// Parks as a worker does, one event at a time, once the moment `not_before` has come.
+#[repr(C)]
+struct Late {
+    waiter: crate::Waiter,
+    woken: Cell<bool>,
+    poller: Poller,
+    not_before: Cell<u64>,
+}
+
+unsafe fn woken(waiter: std::ptr::NonNull<crate::Waiter>) {
+    // SAFETY: `repr(C)` puts the waiter first, and `park` has not returned yet.
+    unsafe { waiter.cast::<Late>().as_ref() }.woken.set(true);
+}
+
+// SAFETY: the waiter lives in `self`, which `park` borrows; `park` consumes one `woken`, and only this
+// thread makes it ready.
+unsafe impl park::Park for Late {
+    fn waiter(&self) -> std::ptr::NonNull<crate::Waiter> {
+        std::ptr::NonNull::from(self).cast()
+    }
+    fn park(&self, _: &crate::Slot, _: park::Reason) {
+        while clock::now() < self.not_before.get() {
+            std::hint::spin_loop();
+        }
+        while !self.woken.replace(false) {
+            if !self.poller.deliver() {
+                self.poller.collect(None).unwrap();
+            }
+        }
+    }
+    fn may_park(&self) -> Result<(), park::Refusal> {
+        Ok(())
+    }
+    fn poller(&self) -> &Poller {
+        &self.poller
+    }
+}
+
+#[test]
+fn data_that_comes_in_one_batch_with_a_deadline_wins() {
+    let (poller, [(desc, [a, _b]), _other]) = with_news::<2>();
+    let me = Late {
+        waiter: crate::Waiter::new(woken),
+        woken: Cell::new(false),
+        poller,
+        not_before: Cell::new(0),
+    };
+    let wait = || {
+        desc.wait(
+            a.as_raw_fd(),
+            Mode::Read,
+            park::Reason::Read,
+            &me,
+            &me.poller,
+        )
+    };
+    let deadline = clock::now() + 1_000_000;
+    desc.set_deadline(Mode::Read, deadline);
+    me.not_before.set(deadline);
+    // Parked before either; the poll that follows finds both.
+    assert_eq!(wait(), Ok(()));
+    assert_eq!(wait(), Err(Error::Timeout));
+}

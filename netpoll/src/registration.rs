@@ -24,7 +24,7 @@ use std::sync::Arc;
 struct Registration {
     poller: PollerHandle,
     /// The place in the table, and in the two bits above [`KEY_BITS`] for which direction it is: 0 for
-    /// both. Every descriptor has room for two of these, so they are small.
+    /// both. Every descriptor has room for one of these, so they are small.
     place: u32,
     seq: u32,
 }
@@ -57,10 +57,35 @@ impl Registration {
     }
 }
 
-/// A descriptor's registrations: at most one for each direction's home.
+/// A descriptor's registrations: at most one for each direction's home, which is nearly always the
+/// same. So the second has its place elsewhere, and an idle connection stays small.
 #[derive(Debug, Default)]
 pub(crate) struct Registrations {
-    entries: [Option<Registration>; 2],
+    one: Option<Registration>,
+    another: Option<Box<Registration>>,
+}
+
+impl Registrations {
+    fn iter(&self) -> impl Iterator<Item = &Registration> {
+        self.one.iter().chain(self.another.as_deref())
+    }
+
+    fn add(&mut self, registration: Registration) {
+        if self.one.is_none() {
+            self.one = Some(registration);
+        } else {
+            debug_assert!(self.another.is_none(), "a descriptor has at most two homes");
+            self.another = Some(Box::new(registration));
+        }
+    }
+
+    /// Takes out those that `leaves` says.
+    fn take_if(&mut self, leaves: impl Fn(&Registration) -> bool) -> [Option<Registration>; 2] {
+        [
+            self.one.take_if(|r| leaves(r)),
+            self.another.take_if(|r| leaves(r)).map(|r| *r),
+        ]
+    }
 }
 
 impl PollDesc {
@@ -79,33 +104,26 @@ impl PollDesc {
         let mut regs = self.registrations.lock();
         let kept = self.home(other);
         let moves = kept == 0 || !self.is_waited(other);
-        for entry in &mut regs.entries {
+        for r in regs.iter() {
             // A timer on a poller that is left behind has nobody who wants it: say so there, or it
             // would sit in that heap until its moment.
-            if let Some(r) = entry.as_ref()
-                && r.poller.id() != poller.id()
-                && self.is_armed_by(mode, r.poller.id())
-            {
+            if r.poller.id() != poller.id() && self.is_armed_by(mode, r.poller.id()) {
                 r.poller.disarmed();
             }
-            let keep = entry.as_ref().is_some_and(|r| {
-                let home = r.poller.id();
-                (!moves && home == kept && home != poller.id())
-                    || (home == poller.id() && r.only() != Some(other))
-            });
-            if !keep && let Some(r) = entry.take() {
-                if r.poller.id() != poller.id() && self.is_armed_by(other, r.poller.id()) {
-                    r.poller.disarmed();
-                }
-                r.poller.deregister(fd, r.key(), r.seq, true);
-            }
         }
-        if !regs
-            .entries
-            .iter()
-            .flatten()
-            .any(|r| r.poller.id() == poller.id())
-        {
+        let leaves = |r: &Registration| {
+            let home = r.poller.id();
+            let keep = (!moves && home == kept && home != poller.id())
+                || (home == poller.id() && r.only() != Some(other));
+            !keep
+        };
+        for r in regs.take_if(leaves).into_iter().flatten() {
+            if r.poller.id() != poller.id() && self.is_armed_by(other, r.poller.id()) {
+                r.poller.disarmed();
+            }
+            r.poller.deregister(fd, r.key(), r.seq, true);
+        }
+        if !regs.iter().any(|r| r.poller.id() == poller.id()) {
             let only = if moves || kept == poller.id() {
                 None
             } else {
@@ -118,9 +136,7 @@ impl PollDesc {
                     return Err(err);
                 }
             };
-            let place = regs.entries.iter_mut().find(|e| e.is_none());
-            let entry = Registration::new(poller.handle().clone(), entered, only);
-            *place.expect("a descriptor has at most two homes") = Some(entry);
+            regs.add(Registration::new(poller.handle().clone(), entered, only));
         }
         self.set_home(mode, poller.id());
         if moves && kept != poller.id() {
@@ -135,8 +151,7 @@ impl PollDesc {
     fn forget_homes_without_entry(&self, regs: &Registrations) {
         for mode in [Mode::Read, Mode::Write] {
             let home = self.home(mode);
-            let mut entries = regs.entries.iter().flatten();
-            if home != 0 && !entries.any(|r| r.poller.id() == home) {
+            if home != 0 && !regs.iter().any(|r| r.poller.id() == home) {
                 self.set_home(mode, 0);
                 self.interrupt(mode);
             }
@@ -150,7 +165,7 @@ impl PollDesc {
         for mode in [Mode::Read, Mode::Write] {
             self.set_home(mode, 0);
         }
-        for r in regs.entries.iter_mut().filter_map(Option::take) {
+        for r in regs.take_if(|_| true).into_iter().flatten() {
             for mode in [Mode::Read, Mode::Write] {
                 if self.is_armed_by(mode, r.poller.id()) {
                     r.poller.disarmed();
@@ -231,6 +246,9 @@ mod tests {
             desc.register(socket.as_raw_fd(), Mode::Read, &poller)
                 .unwrap();
             assert_ne!(desc.home(Mode::Write), desc.home(Mode::Read));
+            // Or a runtime would not end, nor a spare worker leave, before a wait that is none of its own.
+            assert!(!poller.is_waited_for());
+            assert_eq!(poller.interrupt_some(usize::MAX), 0);
         });
         let (a, _b) = std::os::unix::net::UnixStream::pair().unwrap();
         let (one, two) = (Poller::new().unwrap(), Poller::new().unwrap());

@@ -37,7 +37,7 @@
 //! Go: `runtime/netpoll.go`, `netpollblock` and `netpollunblock`.
 
 use crate::park::{Park, Reason, Waiter};
-use crate::sync::{AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
+use crate::sync::{AtomicUsize, Ordering::SeqCst};
 use std::ptr::NonNull;
 
 const NIL: usize = 0;
@@ -104,9 +104,12 @@ impl Slot {
 
     /// Waits until the slot is made ready, or until someone calls `unblock(false)`.
     ///
-    /// `last_look` runs after the slot has been marked and before the caller gives up its thread;
-    /// when it returns false there is no park. Returns true if the slot was ready (a readiness that
+    /// `last_look` runs after the waiter has entered the slot and before the caller gives up its thread;
+    /// when it returns false the waiter leaves. Returns true if the slot was ready (a readiness that
     /// came before the call counts, and is consumed). False says only "look at the world again".
+    ///
+    /// The caller must be one that may park ([`Park::may_park`]), whatever the last look says: if
+    /// somebody has taken the waiter out meanwhile, it parks until that wake-up has come.
     ///
     /// A readiness is kept until somebody comes for it; what the last look finds ends the wait before it
     /// begins:
@@ -346,9 +349,10 @@ impl Slot {
     }
 
     /// Asks the processor for the waiter's memory, if somebody is parked here.
+    #[cfg(not(loom))]
     #[inline]
     pub(crate) fn prefetch(&self) {
-        let word = self.0.load(Relaxed);
+        let word = self.0.load(crate::sync::Ordering::Relaxed);
         if word > WAIT {
             crate::prefetch::prefetch(word as *const Waiter);
         }

@@ -2,14 +2,15 @@
 
 mod support;
 
-use netpoll::{Error, Fd, Kind, Mode};
+use netpoll::{Error, Fd, Kind, Mode, Park, Poller, Reason, Refusal, Slot, Waiter, park};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::fd::{AsFd, AsRawFd};
-use std::sync::mpsc::channel;
+use std::ptr::NonNull;
+use std::sync::mpsc::{self, channel};
 use std::sync::{Arc, Barrier};
-use support::{BOUND, after, fill, start, tcp_pair, until};
+use support::{BOUND, after, fill, start, tcp_pair, unix_pair, until};
 
 /// Go: `CloseTimeout`, `TestCloseUnblocksRead`, `TestMutexCloseUnblock` and their like, at once.
 #[test]
@@ -225,4 +226,62 @@ fn closing_while_others_connect_read_and_write_in_a_storm_always_ends() {
         writer.join();
         echo.join();
     }
+}
+
+/// One that unwinds, say: it must never park. Asked whether it may, it has the last reference dropped.
+#[repr(C)]
+struct Refusing {
+    waiter: Waiter,
+    ask: mpsc::Sender<()>,
+    dropped: mpsc::Receiver<()>,
+}
+
+unsafe fn ignore(_: NonNull<Waiter>) {}
+
+// SAFETY: the waiter lives in `self`. It never parks, so nothing can be wrong about how.
+unsafe impl Park for Refusing {
+    fn waiter(&self) -> NonNull<Waiter> {
+        NonNull::from(self).cast()
+    }
+    fn park(&self, _: &Slot, _: Reason) {
+        unreachable!("parked, although it may not");
+    }
+    fn may_park(&self) -> Result<(), Refusal> {
+        let _ = self.ask.send(());
+        let _ = self.dropped.recv();
+        Err(Refusal::Unwinding)
+    }
+    fn poller(&self) -> &Poller {
+        unreachable!("it waits for no event")
+    }
+}
+
+#[test]
+fn whoever_closes_but_may_not_wait_never_parks_however_close_the_last_operation_is_to_its_end() {
+    let (a, _b) = unix_pair();
+    std::thread::scope(|s| {
+        let (ask, asked) = mpsc::channel();
+        let (tell, dropped) = mpsc::channel();
+        let hold = a.hold().unwrap();
+        s.spawn(move || {
+            asked.recv().unwrap();
+            drop(hold); // the last: the number is closed, and who closes is told
+            let _ = tell.send(());
+        });
+        let waiter = Waiter::new(ignore);
+        let me = Refusing {
+            waiter,
+            ask,
+            dropped,
+        };
+        let park: &dyn Park = &me;
+        // SAFETY: only the lifetime changes, and what was set is taken back before it ends.
+        let park: &'static dyn Park = unsafe { std::mem::transmute(park) };
+        // SAFETY: as above.
+        let before = unsafe { park::set_current(Some(NonNull::from(park))) };
+        assert_eq!(a.close(), Ok(()));
+        // SAFETY: nothing is left to be valid.
+        unsafe { park::set_current(before) };
+    });
+    assert_eq!(a.close(), Err(Error::Closing));
 }

@@ -149,6 +149,118 @@ fn a_readiness_that_came_before_needs_no_park() {
     });
 }
 
+/// A waiter that finds, after it has entered, that it must not park; and `others` at the same moment.
+/// True if it was told of a readiness.
+fn retract_against<const N: usize>(slot: &Arc<Slot>, others: [fn(&Slot); N]) -> bool {
+    let others = others.map(|wake| {
+        let slot = slot.clone();
+        thread::spawn(move || wake(&slot))
+    });
+    let me = Threaded::new();
+    let ready = slot.block(&me, Reason::Read, || false);
+    assert!(!slot.is_waited(), "it has left");
+    for other in others {
+        other.join().unwrap();
+    }
+    assert_eq!(me.readied(), me.parked(), "one `ready` for each park");
+    ready
+}
+
+#[test]
+fn a_waiter_that_retracts_takes_a_readiness_with_it_or_leaves_it() {
+    for wake in [|slot: &Slot| slot.wake(true), Slot::notify] {
+        model(move || {
+            let slot = Arc::new(Slot::new());
+            let told = retract_against(&slot, [wake]);
+            assert_ne!(told, slot.is_ready(), "lost, or told of twice");
+        });
+    }
+}
+
+#[test]
+fn a_waiter_that_retracts_while_it_is_interrupted_has_seen_no_readiness() {
+    model(|| {
+        let slot = Arc::new(Slot::new());
+        assert!(!retract_against(&slot, [|slot| slot.wake(false)]));
+        assert!(!slot.is_ready());
+    });
+}
+
+#[test]
+fn a_waiter_that_retracts_loses_no_readiness_to_an_interrupt() {
+    model(|| {
+        let slot = Arc::new(Slot::new());
+        let both: [fn(&Slot); 2] = [|slot| slot.wake(false), |slot| slot.wake(true)];
+        let told = retract_against(&slot, both);
+        assert_ne!(told, slot.is_ready(), "lost, or told of twice");
+    });
+}
+
+/// What a waiter says after a park that `wake` has ended, where the one before was ended by `first`.
+fn second_word(first: bool, wake: fn(&Slot)) {
+    model(move || {
+        let slot = Arc::new(Slot::new());
+        let me = Threaded::new();
+        let before = {
+            let slot = slot.clone();
+            thread::spawn(move || {
+                while !slot.is_waited() {
+                    thread::yield_now();
+                }
+                slot.wake(first);
+            })
+        };
+        assert_eq!(slot.wait(&me, Reason::Read), first);
+        before.join().unwrap();
+        let after = {
+            let slot = slot.clone();
+            thread::spawn(move || {
+                while !slot.is_waited() {
+                    thread::yield_now();
+                }
+                wake(&slot);
+            })
+        };
+        let again = slot.block(&me, Reason::Read, || true);
+        assert_eq!(again, !first, "the word of the wake-up before");
+        after.join().unwrap();
+        assert_eq!((me.readied(), me.parked()), (2, 2));
+        assert!(!slot.is_ready());
+    });
+}
+
+#[test]
+fn the_word_left_by_whoever_took_a_waiter_out_is_that_of_this_wake_up() {
+    second_word(false, |slot| slot.wake(true));
+    second_word(false, Slot::notify);
+    second_word(true, |slot| slot.wake(false));
+}
+
+#[test]
+fn what_comes_between_a_wake_up_and_the_return_from_the_park_is_told_of_once() {
+    model(|| {
+        let slot = Arc::new(Slot::new());
+        let data = Arc::new(AtomicUsize::new(0));
+        let wakers = [1, 2].map(|bit| {
+            let (slot, data) = (slot.clone(), data.clone());
+            thread::spawn(move || {
+                data.fetch_or(bit, netpoll::sync::Ordering::SeqCst);
+                slot.wake(true);
+            })
+        });
+        let me = Threaded::new();
+        let mut seen = 0;
+        while seen != 3 {
+            assert!(slot.block(&me, Reason::Read, || true));
+            seen |= data.load(netpoll::sync::Ordering::SeqCst);
+        }
+        for waker in wakers {
+            waker.join().unwrap();
+        }
+        assert_eq!(me.readied(), me.parked());
+    });
+}
+
 /// A waiter without a thread, which counts.
 #[repr(C)]
 struct Counted {
@@ -199,6 +311,11 @@ fn a_waiter_without_a_thread_is_made_ready_once_if_it_was_parked_and_else_never(
         closer.join().unwrap();
         let parked = usize::from(settled == Settled::Parked);
         assert_eq!(waiter.readied.load(netpoll::sync::Ordering::SeqCst), parked);
+        match settled {
+            Settled::Ready => assert!(!slot.is_ready(), "consumed"),
+            Settled::Interrupted => assert!(slot.is_ready(), "lost"),
+            Settled::Parked => {} // by whichever of the two
+        }
         assert!(!slot.is_waited());
     });
 }

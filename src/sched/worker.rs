@@ -273,6 +273,8 @@ impl Worker {
                         return;
                     }
                 }
+                // The event just delivered concerned nobody; the next one may.
+                None if self.poller.undelivered() > 0 => {}
                 None if self.steal() => {}
                 None => {
                     if !self.sleep() {
@@ -395,6 +397,19 @@ impl Worker {
         unsafe { task.as_ref().way_back.suspend() };
     }
 
+    /// The task that runs is not to be seen as such until it is taken up again.
+    #[inline]
+    pub(crate) fn put_aside(&self) -> Option<&Header> {
+        // SAFETY: a running task is alive, and the caller runs on it.
+        self.current.take().map(|task| unsafe { task.as_ref() })
+    }
+
+    /// See [`Worker::put_aside`].
+    #[inline]
+    pub(crate) fn take_up(&self, task: &Header) {
+        self.current.set(Some(NonNull::from(task)));
+    }
+
     /// The task that runs.
     #[inline]
     pub(crate) fn running(&self) -> Option<&Header> {
@@ -457,6 +472,14 @@ impl Worker {
         }
     }
 
+    #[cold]
+    #[inline(never)]
+    fn refuse(&self) -> Refusal {
+        // A task that tries again and again must still give way, or it could not be abandoned.
+        self.yield_now();
+        Refusal::ShuttingDown
+    }
+
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.get()
     }
@@ -512,9 +535,7 @@ unsafe impl Park for Worker {
         if std::thread::panicking() {
             Err(Refusal::Unwinding)
         } else if self.stopping.get() {
-            // A task that tries again and again must still give way, or it could not be abandoned.
-            self.yield_now();
-            Err(Refusal::ShuttingDown)
+            Err(self.refuse())
         } else {
             Ok(())
         }

@@ -12,6 +12,7 @@
 //! | `scope`     | tasks that borrow                                                  |
 //! | `local`     | task-locals                                                        |
 //! | `unpark`    | parking by hand                                                    |
+//! | `worker_stack` | a call on the worker's stack                                    |
 //! | `idle`      | waiting without a task, and starting one when the wait is over    |
 //! | `mod`       | spawn, yield, sleep, blocking                                      |
 
@@ -23,11 +24,13 @@ pub(crate) mod local;
 mod scope;
 mod switch;
 pub(crate) mod unpark;
+mod worker_stack;
 
 pub use join::JoinHandle;
 pub use local::TaskLocal;
 pub use scope::{Scope, ScopedJoinHandle, scope};
 pub use unpark::{Task, current, park};
+pub use worker_stack::on_worker_stack;
 
 use crate::sched::runtime::{Handle, Shared};
 use crate::sched::worker;

@@ -1,4 +1,4 @@
-//! The switch: new, resume, suspend, and nothing else.
+//! The switch: new, resume, suspend, a call on the other stack, and nothing else.
 //!
 //! Everything that depends on how stacks are swapped is in this file. corosensei does the swapping:
 //! a few nanoseconds, unwinding works, backtraces go through to the worker.
@@ -95,5 +95,26 @@ impl WayBack {
         let yielder = self.0.get().expect("a task that runs has begun");
         // SAFETY: the yielder lives at the foot of the task's own stack, on which we are.
         unsafe { yielder.as_ref() }.suspend(());
+    }
+
+    /// Calls `f` on the worker's stack, above what is in use there.
+    ///
+    /// # Safety
+    /// Called on the stack of the task that this belongs to. `f` does not suspend the task.
+    #[inline(always)]
+    pub(crate) unsafe fn on_worker_stack<R>(&self, f: impl FnOnce() -> R) -> R {
+        struct Here<F>(F);
+        // SAFETY: corosensei wants `Send` so that no yielder gets into `f`. It stays on this thread,
+        // and ours cannot be reached from outside this module.
+        unsafe impl<F> Send for Here<F> {}
+        impl<R, F: FnOnce() -> R> Here<F> {
+            fn call(self) -> R {
+                (self.0)()
+            }
+        }
+        let yielder = self.0.get().expect("a task that runs has begun");
+        let f = Here(f);
+        // SAFETY: as in `suspend`.
+        unsafe { yielder.as_ref() }.on_parent_stack(|| f.call())
     }
 }

@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
 
 use super::drain::Connections;
+use super::scratch::Scratch;
 use super::session::{Next, Session, compute};
 use crate::sys::clock;
 use gopark::net::TcpConn;
@@ -35,6 +36,12 @@ pub struct Patience {
     pub read: Option<Duration>,
 }
 
+impl Patience {
+    fn is_endless(&self) -> bool {
+        self.request.is_none() && self.idle.is_none() && self.read.is_none()
+    }
+}
+
 /// Serves a connection to its end.
 pub fn serve<S: Session>(
     conn: &TcpConn,
@@ -42,7 +49,6 @@ pub fn serve<S: Session>(
     manner: Manner,
     connections: &Connections,
 ) -> io::Result<()> {
-    let mut out = Vec::new();
     let mut limit = Limit::new(manner.patience);
     loop {
         limit.renew(conn, session.idle(), connections)?;
@@ -54,7 +60,7 @@ pub fn serve<S: Session>(
                 if limit.goes_on(conn, connections)? {
                     continue;
                 }
-                out.clear();
+                let mut out = Vec::new();
                 session.late(&mut out);
                 if out.is_empty() {
                     return Ok(());
@@ -72,8 +78,13 @@ pub fn serve<S: Session>(
                 compute(cost);
             }
         }
-        out.clear();
-        let (reply, next) = session.answer(&input, &mut out);
+        let mut out = Scratch::default();
+        let (reply, next) = if S::GOES_DEEP {
+            out = Scratch::take();
+            gopark::task::on_worker_stack(|| session.answer(&input, &mut out))
+        } else {
+            session.answer(&input, &mut out)
+        };
         if !reply.is_empty() {
             conn.write(reply)?;
         }
@@ -118,7 +129,22 @@ impl Limit {
         }
     }
 
+    #[inline]
     fn renew(&mut self, conn: &TcpConn, idle: bool, connections: &Connections) -> io::Result<()> {
+        // Without limits there is nothing to renew.
+        if self.was_idle == Some(idle) && self.patience.is_endless() {
+            return Ok(());
+        }
+        self.renew_in_full(conn, idle, connections)
+    }
+
+    #[inline(never)]
+    fn renew_in_full(
+        &mut self,
+        conn: &TcpConn,
+        idle: bool,
+        connections: &Connections,
+    ) -> io::Result<()> {
         if let Some(time) = self.patience.read {
             return connections.wait_until(conn, Some(Instant::now() + time));
         }

@@ -3,6 +3,7 @@
 
 pub mod http;
 pub mod rules;
+mod scratch;
 pub mod session;
 
 mod accepting;

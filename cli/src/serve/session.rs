@@ -16,6 +16,9 @@ pub enum Next {
 
 /// The protocol state of one connection.
 pub trait Session: Send + 'static {
+    /// Its answers take much stack: a parser's, say.
+    const GOES_DEEP: bool = false;
+
     /// Takes what one read returned and gives what one write should send. `out` is scratch space,
     /// empty when it comes in; a session that answers with its input leaves it alone.
     fn answer<'a>(&mut self, input: &'a [u8], out: &'a mut Vec<u8>) -> (&'a [u8], Next);

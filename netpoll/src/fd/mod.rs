@@ -35,7 +35,7 @@ pub use idle::Watched;
 use crate::desc::{Mode, PollDesc};
 use crate::error::{Error, errno};
 use crate::fd_mutex::{FdMutex, Side};
-use crate::park::{self, Reason, Refusal};
+use crate::park::{self, Reason};
 use crate::slot::Slot;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
@@ -384,17 +384,11 @@ impl Fd {
             return result;
         }
         park::with_current(|p| {
-            while !self.destroyed.load(Ordering::Acquire) {
-                let may = || p.may_park().is_ok() && !self.destroyed.load(Ordering::Acquire);
-                // A task that may not wait leaves: the last operation closes the descriptor.
-                if !self.closer.block(p, Reason::Close, may)
-                    && matches!(
-                        p.may_park(),
-                        Err(Refusal::ShuttingDown | Refusal::Unwinding)
-                    )
-                {
-                    break;
-                }
+            let open = || !self.destroyed.load(Ordering::Acquire);
+            // One that may not wait leaves: the last operation closes the descriptor. It must not come
+            // near the slot either, where it might meet a wake-up that it would have to wait for.
+            while open() && p.may_park().is_ok() {
+                self.closer.block(p, Reason::Close, open);
             }
         });
         result

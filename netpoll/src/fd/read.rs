@@ -144,7 +144,7 @@ impl Fd {
     /// close, a hang-up, an error or urgent data, where a short read proves nothing. A descriptor
     /// that is not registered here yet is registered first, and then the kernel reports whatever is
     /// there already.
-    #[inline]
+    #[inline(always)]
     fn before_read(&self) -> Result<(), Error> {
         self.desc.check(Mode::Read)?;
         if self.drained.load(Relaxed) && self.desc.is_quiet(Mode::Read) {

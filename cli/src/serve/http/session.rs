@@ -137,6 +137,8 @@ impl Http {
 }
 
 impl Session for Http {
+    const GOES_DEEP: bool = true;
+
     fn answer<'a>(&mut self, input: &'a [u8], out: &'a mut Vec<u8>) -> (&'a [u8], Next) {
         if self.kept.is_empty() {
             let taken = self.take(input, out);
