@@ -43,15 +43,13 @@ impl<T: Copy> Queue<T> {
     #[inline]
     pub(crate) fn push(&self, item: T) {
         // SAFETY: the cell is not `Sync`, and no method calls foreign code while it has a reference.
-        if self.len() == unsafe { &*self.places.get() }.len() {
-            self.grow();
+        let places = unsafe { &mut *self.places.get() };
+        if self.len() == places.len() {
+            return self.grow_and_push(item);
         }
         let tail = self.tail.get();
-        // SAFETY: as above.
-        let places = unsafe { &mut *self.places.get() };
-        let at = tail & (places.len() - 1);
         // SAFETY: a number masked by a length that is a power of two is below it.
-        unsafe { places.get_unchecked_mut(at) }.write(item);
+        unsafe { places.get_unchecked_mut(tail & (places.len() - 1)) }.write(item);
         self.tail.set(tail.wrapping_add(1));
     }
 
@@ -85,9 +83,9 @@ impl<T: Copy> Queue<T> {
         unsafe { places.get_unchecked(at).assume_init_read() }
     }
 
-    /// Twice as many places.
+    /// Twice as many places, and one more in them.
     #[cold]
-    fn grow(&self) {
+    fn grow_and_push(&self, item: T) {
         let all = self.snapshot();
         // SAFETY: as in `push`.
         let places = unsafe { &mut *self.places.get() };
@@ -97,6 +95,7 @@ impl<T: Copy> Queue<T> {
         }
         self.head.set(0);
         self.tail.set(all.len());
+        self.push(item);
     }
 }
 

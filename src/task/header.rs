@@ -133,6 +133,8 @@ impl<F: FnOnce() -> T, T> Types<F, T> {
         unsafe { ManuallyDrop::drop(&mut (*payload).closure) };
     }
 
+    // Not inlined into `run`, most of whose results are not dropped there.
+    #[inline(never)]
     unsafe fn drop_result(payload: *mut u8) {
         let payload = payload.cast::<Payload<F, T>>();
         // SAFETY: the caller owns a result that was written here.
