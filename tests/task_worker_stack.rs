@@ -105,7 +105,7 @@ fn what_waits_in_it_holds_the_worker_and_nothing_runs_on_top_of_it() {
         };
         let meanwhile = on_worker_stack(|| {
             gopark::yield_now();
-            gopark::sleep(Duration::from_millis(5));
+            gopark::sleep(Duration::from_millis(5)); // a wait, which is what this is about
             ran.load(std::sync::atomic::Ordering::SeqCst)
         });
         other.join().unwrap();

@@ -16,6 +16,19 @@ fn pair() -> (Arc<Fd>, UnixStream) {
     (Arc::new(Fd::new(a.into(), Kind::STREAM).unwrap()), b)
 }
 
+/// How many events have been delivered in the caller's runtime.
+fn events() -> u64 {
+    let runtime = gopark::Handle::current().expect("in a task");
+    runtime.metrics().total.events
+}
+
+/// Waits until the kernel has told of so many new registrations: each can be written to.
+fn told_of(registered: usize, before: u64) {
+    while events() < before + registered as u64 {
+        yield_now();
+    }
+}
+
 /// One that the caller's worker has registered, and for which nobody waits.
 fn registered_pair() -> (Arc<Fd>, UnixStream) {
     let (a, b) = pair();
@@ -45,11 +58,11 @@ fn reader(fd: &Arc<Fd>) -> gopark::JoinHandle<Result<usize, Error>> {
 fn a_worker_does_not_sleep_on_an_event_behind_one_that_concerned_nobody() {
     within(BOUND, || {
         runtime(1).run(|| {
+            let before = events();
             let (idle, to_idle) = registered_pair();
             let (read, to_read) = pair();
             let task = reader(&read);
-            // What the kernel had to tell of a new registration has been told.
-            gopark::sleep(Duration::from_millis(1));
+            told_of(2, before);
             // The worker is held meanwhile, so the two come in one batch, in this order.
             (&to_idle).write_all(b"x").unwrap();
             (&to_read).write_all(b"x").unwrap();
@@ -64,6 +77,7 @@ fn a_worker_does_not_sleep_on_an_event_behind_one_that_concerned_nobody() {
 fn batch(n: usize, then: impl Fn(usize) + Send + Sync + 'static) -> Vec<gopark::JoinHandle<()>> {
     let (then, begun) = (Arc::new(then), Arc::new(AtomicUsize::new(0)));
     let all: Vec<_> = (0..n).map(|_| pair()).collect();
+    let before = events();
     let tasks: Vec<_> = all
         .iter()
         .enumerate()
@@ -79,8 +93,8 @@ fn batch(n: usize, then: impl Fn(usize) + Send + Sync + 'static) -> Vec<gopark::
     while begun.load(SeqCst) < n {
         yield_now();
     }
-    // They are parked. What the kernel had to tell of a new registration is told before a timer comes.
-    gopark::sleep(Duration::from_millis(1));
+    // They are parked.
+    told_of(n, before);
     for (_, peer) in &all {
         (&*peer).write_all(b"x").unwrap();
     }

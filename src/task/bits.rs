@@ -269,6 +269,13 @@ mod models {
                 }
             }
         }
+        /// The end of a join: whoever joins owns the result now.
+        fn take_result(&self) {
+            self.drop_result();
+            if self.bits().release() {
+                self.free();
+            }
+        }
         fn check(&self) {
             assert_eq!(self.dropped.load(Ordering::Relaxed), 1, "results dropped");
             assert_eq!(self.freed.load(Ordering::Relaxed), 1, "slots given back");
@@ -295,10 +302,7 @@ mod models {
             let worker = loom::thread::spawn(move || theirs.task());
             model.wait();
             assert!(model.bits().is_done());
-            model.drop_result(); // taken: whoever joins owns it now
-            if model.bits().release() {
-                model.free();
-            }
+            model.take_result();
             worker.join().unwrap();
             model.check();
         });
@@ -313,10 +317,7 @@ mod models {
             while !model.bits().is_done() {
                 loom::thread::yield_now();
             }
-            model.drop_result();
-            if model.bits().release() {
-                model.free();
-            }
+            model.take_result();
             worker.join().unwrap();
             model.check();
         });
