@@ -4,8 +4,8 @@
 mod ways;
 
 use gopark::net::{
-    AcceptFailure, Addr, Conn, Listener, NetError, Server, TcpConn, TcpListener, UnixConn,
-    UnixListener, listen, serve,
+    AcceptFailure, Acceptor, Addr, Conn, Listener, NetError, Server, ServerHandle, TcpConn,
+    TcpListener, UnixConn, UnixListener, listen, serve,
 };
 use std::{
     io,
@@ -306,6 +306,63 @@ fn errors_of_one_connection_are_passed_over_and_a_passing_lack_is_waited_out() {
             told[..5],
             [Connection, Connection, Exhausted, Connection, Exhausted]
         );
+    });
+}
+
+/// Lacks a descriptor twice, and asks at each further try for a client how many have been refused.
+struct Lacking {
+    lacks: AtomicU64,
+    inner: TcpListener,
+    server: ServerHandle,
+    refused_before_try: Arc<Mutex<Vec<u64>>>,
+}
+
+impl Acceptor for Lacking {
+    type Conn = TcpConn;
+
+    fn accept_conn(&self) -> io::Result<Arc<TcpConn>> {
+        if self.lacks.fetch_add(1, SeqCst) < 2 {
+            return Err(io::Error::from_raw_os_error(libc::EMFILE));
+        }
+        self.inner.accept_conn()
+    }
+
+    fn try_accept_conn(&self) -> io::Result<Option<Arc<TcpConn>>> {
+        let refused = self.server.stats().refused;
+        self.refused_before_try.lock().unwrap().push(refused);
+        self.inner.try_accept_conn()
+    }
+
+    fn close_listener(&self) -> io::Result<()> {
+        self.inner.close_listener()
+    }
+
+    fn listens_on(&self) -> Addr {
+        self.inner.listens_on()
+    }
+}
+
+#[test]
+fn a_refusal_is_counted_before_its_client_sees_it() {
+    in_every_way(|| {
+        let (inner, at) = bind();
+        let clients: Vec<_> = (0..3).map(|_| TcpConn::connect(at).unwrap()).collect();
+        let (server, tries) = (Server::new(), Arc::new(Mutex::new(Vec::new())));
+        let handle = server.handle();
+        let listener = Lacking {
+            lacks: AtomicU64::new(0),
+            inner,
+            server: server.handle(),
+            refused_before_try: tries.clone(),
+        };
+        let served = go(move || server.serve(listener, echo));
+        for client in &clients {
+            assert_eq!(client.read(&mut [0; 4]).unwrap(), 0);
+        }
+        assert_eq!(handle.stats().refused, 3);
+        handle.shutdown();
+        served.join().unwrap();
+        assert_eq!(*tries.lock().unwrap(), [0, 1, 2, 3]);
     });
 }
 

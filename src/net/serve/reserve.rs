@@ -4,9 +4,9 @@
 //! open for nothing. When they run out it is given up for a moment: the client is accepted with its
 //! number and closed, which the client sees.
 
-use super::{AcceptFailure, Acceptor, classify};
+use super::{AcceptFailure, Acceptor, classify, control::count};
 use crate::net::Conn;
-use std::fs::File;
+use std::{fs::File, sync::atomic::AtomicU64};
 
 /// The most clients refused before the loop looks again whether there are descriptors.
 const AT_ONCE: u64 = 128;
@@ -26,24 +26,24 @@ impl Reserve {
         }
     }
 
-    /// Refuses the clients in the queue; returns how many.
-    pub(super) fn refuse(&mut self, listener: &impl Acceptor) -> u64 {
-        let mut refused = 0;
+    /// Refuses the clients in the queue, and counts each before it can see that.
+    pub(super) fn refuse(&mut self, listener: &impl Acceptor, refused: &AtomicU64) {
         if self.0.take().is_none() {
-            return 0;
+            return;
         }
-        while refused < AT_ONCE {
+        let mut places = AT_ONCE;
+        while places > 0 {
             match listener.try_accept_conn() {
                 Ok(Some(conn)) => {
+                    count(refused);
                     let _ = conn.close();
-                    refused += 1;
+                    places -= 1;
                 }
                 Err(err) if classify(&err) == AcceptFailure::Connection => {}
                 Ok(None) | Err(_) => break,
             }
         }
         self.renew();
-        refused
     }
 }
 

@@ -134,9 +134,7 @@ where
                 count(&control.counts.exhausted);
                 // The first time it may be over in a moment, and nobody need be refused.
                 if pause.failures() > 0 && lacks_descriptor(&err) {
-                    let refused = reserve.refuse(listener);
-                    let refusals = &control.counts.refused;
-                    refusals.fetch_add(refused, std::sync::atomic::Ordering::Relaxed);
+                    reserve.refuse(listener, &control.counts.refused);
                 }
                 control.pause(Instant::now() + pause.next());
             }
