@@ -83,7 +83,7 @@ impl Builder {
     }
 
     /// Bytes of address space for each task's stack, guard included; rounded up to a power of two
-    /// from 16 KiB on. Memory is used only where a task has been. By default what
+    /// from 16 KiB on, and a page more. Memory is used only where a task has been. By default what
     /// `GOPARK_STACK_SIZE` says, or else 64 KiB, and 256 KiB in builds with debug assertions.
     pub fn stack_size(mut self, bytes: usize) -> Builder {
         self.stack_size = Some(bytes);

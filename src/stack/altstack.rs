@@ -51,7 +51,7 @@ pub(crate) fn ensure_altstack() -> io::Result<AltStack> {
     }
     let page = page_size();
     let size = LEAST.max(frame_size() + ROOM).next_multiple_of(page);
-    let mapping = Mapping::reserve(page + size, page)?;
+    let mapping = Mapping::reserve(page + size)?;
     let base = ptr::with_exposed_provenance_mut::<libc::c_void>(mapping.base());
     // SAFETY: the page is the first of a mapping that nobody else knows.
     if unsafe { libc::mprotect(base, page, libc::PROT_NONE) } != 0 {

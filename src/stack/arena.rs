@@ -74,13 +74,10 @@ impl Arena {
     pub(crate) fn with_guards(config: StackConfig, method: GuardMethod) -> Arena {
         let config = config.rounded();
         let class = ClassId::holding(config.slot_size).expect("a rounded size has a class");
-        let classes = std::array::from_fn(|index| {
-            let growth = Growth::of(super::class::MIN_SLOT << index);
-            Shelf {
-                free: Vec::new(),
-                cold: Vec::new(),
-                growth,
-            }
+        let classes = ClassId::all().map(|class| Shelf {
+            free: Vec::new(),
+            cold: Vec::new(),
+            growth: Growth::of(class),
         });
         Arena {
             config,

@@ -35,11 +35,11 @@ pub(super) struct Chunk {
 
 impl Chunk {
     fn slots(&self) -> u32 {
-        (self.mapping.len() / self.class.slot_size()) as u32
+        (self.mapping.len() / self.class.stride()) as u32
     }
 
     fn slot(&self, nth: u32) -> Slot {
-        let base = self.mapping.base() + nth as usize * self.class.slot_size();
+        let base = self.mapping.base() + nth as usize * self.class.stride();
         Slot::new(base, self.guard_size, self.first_index + nth, self.class)
     }
 
@@ -83,17 +83,17 @@ pub(super) struct Growth {
 }
 
 impl Growth {
-    pub(super) fn of(slot_size: usize) -> Growth {
+    pub(super) fn of(class: ClassId) -> Growth {
         Growth {
-            next: FIRST.max(64 * slot_size).min(LARGEST),
+            next: FIRST.max(64 * class.stride()).min(LARGEST),
             doubling: true,
         }
     }
 
     /// Reserves what is next, or the largest half of a half of it that the kernel grants.
-    fn reserve(&mut self, slot_size: usize) -> io::Result<Mapping> {
+    fn reserve(&mut self, stride: usize) -> io::Result<Mapping> {
         loop {
-            match Mapping::reserve(self.next, slot_size) {
+            match Mapping::reserve(self.next) {
                 Ok(mapping) => {
                     if self.doubling {
                         self.next = (self.next * 2).min(LARGEST);
@@ -103,7 +103,7 @@ impl Growth {
                 // EAGAIN is what mlockall(MCL_FUTURE) makes of its limit.
                 Err(error)
                     if matches!(error.raw_os_error(), Some(libc::ENOMEM | libc::EAGAIN))
-                        && self.next / 2 >= SMALLEST.max(slot_size) =>
+                        && self.next / 2 >= SMALLEST.max(stride) =>
                 {
                     // From here on near the limit: ask for this much again, not for more.
                     self.next /= 2;
@@ -147,7 +147,7 @@ impl Chunks {
         let last = self.iter().last();
         let first_index = last.map_or(0, |chunk| chunk.first_index + chunk.slots());
         let mapping = growth
-            .reserve(class.slot_size())
+            .reserve(class.stride())
             .map_err(|error| StackError::reserve(growth.next, class.slot_size(), &error))?;
         let cut = AtomicU32::new(0);
         let next = OnceLock::new();
@@ -166,7 +166,7 @@ impl Chunks {
     /// The cut slot that contains `addr`. Async-signal-safe.
     pub(super) fn slot_of(&self, addr: usize) -> Option<SlotInfo> {
         let chunk = self.iter().find(|chunk| chunk.range().contains(&addr))?;
-        let nth = ((addr - chunk.mapping.base()) / chunk.class.slot_size()) as u32;
+        let nth = ((addr - chunk.mapping.base()) / chunk.class.stride()) as u32;
         (nth < chunk.cut()).then(|| {
             let slot = chunk.slot(nth);
             SlotInfo {

@@ -87,6 +87,12 @@ impl StackConfig {
 }
 
 /// One slot size out of the powers of two from [`MIN_SLOT`] to [`MAX_SLOT`].
+///
+/// Slots do not lie a power of two apart, though: a processor finds the page of an address in a table
+/// that is indexed by the low bits of the page's number, and these would be the same for the tops of
+/// all stacks. A thousand parked tasks would have a sixteenth of that table to themselves, or less,
+/// and each switch to the next task would walk the page tables. So there is one page more to each
+/// slot, [`ClassId::stride`], and the tops spread over the whole table.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub(crate) struct ClassId(u8);
 
@@ -107,9 +113,19 @@ impl ClassId {
         Ok(ClassId((shift - Self::MIN_SHIFT) as u8))
     }
 
-    /// Bytes in a slot of this class, guard included.
+    /// Bytes that a slot of this class has at least, guard included.
     pub(crate) const fn slot_size(self) -> usize {
         MIN_SLOT << self.0
+    }
+
+    /// Bytes from one slot of this class to the next: an odd number of pages.
+    pub(super) fn stride(self) -> usize {
+        self.slot_size() | page_size()
+    }
+
+    /// The classes, smallest first.
+    pub(super) fn all() -> [ClassId; Self::COUNT] {
+        std::array::from_fn(|index| ClassId(index as u8))
     }
 
     /// Position in a table of [`ClassId::COUNT`] entries.

@@ -28,22 +28,9 @@ pub(super) struct Mapping {
 }
 
 impl Mapping {
-    /// Reserves `len` bytes, readable and writable, at a multiple of `align`, without huge pages
-    /// and without a claim on memory that is not touched. Both are multiples of the page size,
-    /// and `align` is a power of two.
-    pub(super) fn reserve(len: usize, align: usize) -> io::Result<Mapping> {
-        let first = Mapping::anywhere(len)?;
-        let mapping = if first.base.is_multiple_of(align) {
-            first
-        } else {
-            drop(first);
-            Mapping::anywhere(len + align)?.cut_to(len, align)
-        };
-        mapping.refuse_huge_pages();
-        Ok(mapping)
-    }
-
-    fn anywhere(len: usize) -> io::Result<Mapping> {
+    /// Reserves `len` bytes, a multiple of the page size, readable and writable, without huge pages
+    /// and without a claim on memory that is not touched.
+    pub(super) fn reserve(len: usize) -> io::Result<Mapping> {
         #[cfg(target_os = "linux")]
         const KIND: libc::c_int = libc::MAP_NORESERVE | libc::MAP_STACK;
         #[cfg(not(target_os = "linux"))]
@@ -57,27 +44,12 @@ impl Mapping {
         if base == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        Ok(Mapping {
+        let mapping = Mapping {
             base: base.expose_provenance(),
             len,
-        })
-    }
-
-    /// Keeps an aligned `len` bytes of a mapping that has `align` bytes too many.
-    fn cut_to(self, len: usize, align: usize) -> Mapping {
-        let base = self.base.next_multiple_of(align);
-        let (whole, end) = (self.base..self.base + self.len, base + len);
-        mem::forget(self);
-        // The two ends become mappings of their own, which unmap themselves.
-        drop(Mapping {
-            base: whole.start,
-            len: base - whole.start,
-        });
-        drop(Mapping {
-            base: end,
-            len: whole.end - end,
-        });
-        Mapping { base, len }
+        };
+        mapping.refuse_huge_pages();
+        Ok(mapping)
     }
 
     /// `MAP_STACK` already says so to kernels since 6.7; older ones need to be told.
@@ -112,9 +84,6 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        if self.len == 0 {
-            return;
-        }
         // SAFETY: the range came from mmap, this value is its only owner, and whoever holds
         // addresses into it promised not to use them once the owner is gone. munmap can fail only
         // when it would split a mapping at vm.max_map_count; then the range stays, unused.

@@ -2,12 +2,12 @@
 //!
 //! # A slot
 //!
-//! A slot is a power-of-two piece of address space, aligned to its own size. Stacks grow down, so
-//! the guard is at the low end, and the task layer keeps its header at the top, where the first
-//! touched page is.
+//! A slot is a power-of-two piece of address space and one page more, so that the slots lie an odd
+//! number of pages apart (the reason is at [`ClassId`]). Stacks grow down, so the guard is at the low
+//! end, and the task layer keeps its header at the top, where the first touched page is.
 //!
 //! ```text
-//!   hi (top) ─▶ ┌──────────────────────────┐  multiple of the slot size
+//!   hi (top) ─▶ ┌──────────────────────────┐  = the next slot's base
 //!               │ colour (0..960 bytes)    │  spreads the tops over cache sets
 //!               │ task header, closure     │  written by the task layer
 //!               │ frames, growing down     │  ← the top page: kept by `Pool::trim`
@@ -16,7 +16,7 @@
 //!               │ never touched: no memory │
 //!   lo ───────▶ ├──────────────────────────┤
 //!               │ guard: any access faults │
-//!    slot base ▶└──────────────────────────┘  multiple of the slot size
+//!    slot base ▶└──────────────────────────┘  a page boundary
 //! ```
 //!
 //! # Where a slot is

@@ -26,7 +26,7 @@ impl Slot {
     pub(super) fn new(base: usize, guard_size: usize, index: u32, class: ClassId) -> Slot {
         Slot {
             lo: base + guard_size,
-            hi: base + class.slot_size(),
+            hi: base + class.stride(),
             index,
             class,
         }
@@ -37,7 +37,7 @@ impl Slot {
         self.lo
     }
 
-    /// The address after the highest usable byte; a multiple of the slot size.
+    /// The address after the highest usable byte; a multiple of the page size.
     pub(crate) fn hi(&self) -> usize {
         self.hi
     }
@@ -61,13 +61,13 @@ impl Slot {
 
     /// The addresses no task may touch.
     pub(crate) fn guard(&self) -> Range<usize> {
-        self.hi - self.class.slot_size()..self.lo
+        self.hi - self.class.stride()..self.lo
     }
 
     /// Bytes, a multiple of 64 and below 1 KiB, that the task layer leaves free at the top.
     ///
-    /// Slots are aligned to powers of two, so without it the tops of all tasks, which are their
-    /// hottest lines, would compete for the same few sets of the first-level cache.
+    /// Slots are whole pages, so without it the tops of all tasks, which are their hottest lines,
+    /// would compete for the same few sets of the first-level cache.
     pub(crate) fn colour(&self) -> usize {
         self.index as usize % COLOURS * COLOUR_STEP
     }

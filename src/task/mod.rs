@@ -70,7 +70,8 @@ impl Builder {
         self
     }
 
-    /// Bytes of address space for the stack, guard included; rounded up to a power of two.
+    /// Bytes of address space for the stack, guard included; rounded up to a power of two, and a
+    /// page more.
     pub fn stack_size(mut self, bytes: usize) -> Builder {
         self.stack_size = Some(bytes);
         self

@@ -20,7 +20,7 @@ const REMEDY: &str = "Give it more with task::Builder::stack_size or Builder::st
 /// A slot as the switch sees it.
 struct SlotStack(Slot);
 
-// SAFETY: the slot is aligned, writable from lo to hi, and has a guard below lo. The arenas of
+// SAFETY: the slot is whole pages, writable from lo to hi, and has a guard below lo. The arenas of
 // these tests outlive it.
 unsafe impl Stack for SlotStack {
     fn base(&self) -> StackPointer {
@@ -44,7 +44,7 @@ fn runs_on(slot: &Slot, name: &'static str) {
     let running = Running {
         guard: slot.guard(),
         info: OverflowInfo {
-            stack_size: slot.hi() - slot.guard().start,
+            stack_size: slot.class().slot_size(),
             name_ptr: name.as_ptr(),
             name_len: name.len(),
         },

@@ -60,7 +60,7 @@ fn slots_of_other_sizes_pass_through_to_the_arena() {
     // SAFETY: nothing runs on it.
     unsafe { pool.put(&arena, big) };
     assert_eq!((pool.len(), arena.counts().slots_free), (0, 1));
-    assert_eq!(pool.get(&arena).unwrap().usable(), 60 << 10);
+    assert_eq!(pool.get(&arena).unwrap().usable(), 64 << 10);
     pool.drain(&arena);
 }
 
@@ -77,7 +77,7 @@ fn trim_gives_back_all_but_the_top_page_and_spares_the_warmest() {
     while pool.trim(&arena) {}
     for (nth, slot) in slots.iter().enumerate() {
         let pages = resident(slot.lo(), slot.hi()).unwrap();
-        assert_eq!(pages, if nth < 84 { 1 } else { 15 }, "slot {nth}");
+        assert_eq!(pages, if nth < 84 { 1 } else { 16 }, "slot {nth}");
         assert_eq!(
             read(slot.hi() - 4096),
             0x5a,
