@@ -91,7 +91,7 @@ mod timers;
 pub use desc::{Mode, PollDesc};
 pub use error::{Error, Partial};
 #[cfg(not(loom))]
-pub use fd::{Fd, Hold, Kind, Watched};
+pub use fd::{Fd, Hold, Kind, ReadTurn, Watched};
 pub use fd_mutex::FdMutex;
 pub use park::{Park, Reason, Refusal, Waiter};
 #[cfg(not(loom))]

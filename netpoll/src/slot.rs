@@ -349,14 +349,12 @@ impl Slot {
         }
     }
 
-    /// Asks the processor for the waiter's memory, if somebody is parked here.
+    /// Where the waiter is, if somebody is parked here. It may be gone by now: an address, no more.
     #[cfg(not(loom))]
     #[inline]
-    pub(crate) fn prefetch(&self) {
+    pub(crate) fn waiting(&self) -> Option<*const Waiter> {
         let word = self.0.load(crate::sync::Ordering::Relaxed);
-        if word > WAIT {
-            crate::prefetch::prefetch(word as *const Waiter);
-        }
+        (word > WAIT).then_some(word as *const Waiter)
     }
 
     /// Forgets a readiness that was noted. Only the one who may wait here may call it, and it must

@@ -112,6 +112,18 @@ pub struct Lease {
     end: usize,
 }
 
+impl Lease {
+    /// `end` bytes have been read into `buffer`.
+    #[inline]
+    pub(crate) fn of((buffer, end): (Buffer, usize)) -> Lease {
+        Lease {
+            buffer,
+            start: 0,
+            end,
+        }
+    }
+}
+
 impl Deref for Lease {
     type Target = [u8];
     #[inline]
@@ -170,12 +182,7 @@ impl TcpConn {
     /// Those of [`TcpConn::read`].
     #[inline]
     pub fn read_lease_of(&self, most: usize) -> io::Result<Lease> {
-        let (buffer, end) = self.read_lent(most.clamp(1, LEASE_SIZE), Buffer::take)?;
-        Ok(Lease {
-            buffer,
-            start: 0,
-            end,
-        })
+        self.lease(most.clamp(1, LEASE_SIZE))
     }
 
     /// A buffered reader that holds a buffer only while there is unread data in it.

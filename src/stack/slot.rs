@@ -4,37 +4,44 @@
 
 use std::ops::Range;
 
-use super::class::ClassId;
+use super::class::{ClassId, MAX_SLOT};
 
 /// Colours differ by one cache line each.
 const COLOUR_STEP: usize = 64;
 /// 16 colours take at most 960 bytes from the top page.
 const COLOURS: usize = 16;
 
+/// Guards are whole pages, and no page is smaller.
+const GUARD_UNIT: usize = 4 << 10;
+const _: () = assert!(MAX_SLOT / 2 / GUARD_UNIT <= u16::MAX as usize);
+
 /// The addresses of one stack. It is a name, not an owner: copying it copies nothing, and giving
 /// it back is an unsafe call of [`Arena::free`](super::Arena::free) or
 /// [`Pool::put`](super::Pool::put).
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Slot {
-    lo: usize,
+    base: usize,
     hi: usize,
     index: u32,
+    /// The size of the guard, in units of [`GUARD_UNIT`].
+    guard: u16,
     class: ClassId,
 }
 
 impl Slot {
     pub(super) fn new(base: usize, guard_size: usize, index: u32, class: ClassId) -> Slot {
         Slot {
-            lo: base + guard_size,
+            base,
             hi: base + class.stride(),
             index,
+            guard: (guard_size / GUARD_UNIT) as u16,
             class,
         }
     }
 
     /// Lowest usable address: the byte above the guard.
     pub(crate) fn lo(&self) -> usize {
-        self.lo
+        self.base + self.guard as usize * GUARD_UNIT
     }
 
     /// The address after the highest usable byte; a multiple of the page size.
@@ -56,12 +63,12 @@ impl Slot {
     /// Bytes a task can use: the slot without its guard.
     #[cfg(test)]
     pub(crate) fn usable(&self) -> usize {
-        self.hi - self.lo
+        self.hi - self.lo()
     }
 
     /// The addresses no task may touch.
     pub(crate) fn guard(&self) -> Range<usize> {
-        self.hi - self.class.stride()..self.lo
+        self.base..self.lo()
     }
 
     /// Bytes, a multiple of 64 and below 1 KiB, that the task layer leaves free at the top.

@@ -4,10 +4,10 @@
 //!   high ┌────────────────────────────┐
 //!        │ colour (0 to 1 KiB)        │  so that headers do not share cache sets
 //!        ├────────────────────────────┤
-//!        │ Header                     │
-//!        ├────────────────────────────┤
 //!        │ closure, later its result  │  in a box of its own above 1 KiB
-//!        ├────────────────────────────┤ ◄─ base of the stack
+//!        ├────────────────────────────┤
+//!        │ Header                     │
+//!        ├────────────────────────────┤ ◄─ base of the stack, 16 bytes into a cache line
 //!        │ stack, growing down        │
 //!        │             ...            │
 //!        ├────────────────────────────┤
@@ -34,6 +34,11 @@ use std::sync::{Arc, OnceLock};
 
 /// Closures and results above this live in a box, so that small tasks touch one page.
 const INLINE: usize = 1024;
+/// Bytes in a cache line.
+const LINE: usize = 64;
+/// Bytes at the base of a stack in which the switch keeps the way back.
+const LINK: usize = corosensei::stack::STACK_ALIGNMENT;
+const _: () = assert!(align_of::<Header>() <= LINK && LINK.is_multiple_of(align_of::<Header>()));
 
 /// The slot of those who wait for the end of a task: nobody is in it, so nobody is interrupted there.
 static NOWHERE: Slot = Slot::new();
@@ -49,8 +54,9 @@ pub(crate) struct Attributes {
     pub(crate) pinned: bool,
 }
 
-/// The fixed part of a task. What a switch touches comes first, in two cache lines: with a thousand
-/// tasks in turn these lines are cold.
+/// The fixed part of a task. What a switch touches comes first and fills two cache lines, together
+/// with the 16 bytes below, the first of the stack, where the way back to the worker is kept: with a
+/// thousand tasks in turn these lines are cold.
 #[repr(C)]
 pub(crate) struct Header {
     waiter: Waiter,
@@ -65,7 +71,6 @@ pub(crate) struct Header {
     pub(crate) attributes: Attributes,
     vtable: &'static VTable,
     payload: Cell<*mut u8>,
-    base: Cell<usize>,
     pub(crate) slot: stack::Slot,
     bits: JoinBits,
     /// The next in whichever intrusive list it is in: an inbox.
@@ -163,21 +168,16 @@ impl Header {
         F: FnOnce() -> T,
     {
         let down = |at: usize, size: usize, align: usize| (at - size) & !(align - 1);
-        let at = down(
-            slot.hi() - slot.colour(),
-            size_of::<Header>(),
-            align_of::<Header>().max(64),
-        );
-        let (payload, base) = if Types::<F, T>::BOXED {
-            (
-                Box::into_raw(Box::<Payload<F, T>>::new_uninit()).cast::<u8>(),
-                at,
-            )
+        let top = slot.hi() - slot.colour();
+        let (payload, top) = if Types::<F, T>::BOXED {
+            let payload = Box::into_raw(Box::<Payload<F, T>>::new_uninit());
+            (payload.cast::<u8>(), top)
         } else {
             let layout = std::alloc::Layout::new::<Payload<F, T>>();
-            let payload = down(at, layout.size(), layout.align());
+            let payload = down(top, layout.size(), layout.align());
             (payload as *mut u8, payload)
         };
+        let at = down(top, size_of::<Header>() + LINK, LINE) + LINK;
         // SAFETY: either a fresh box or free memory of the slot, aligned by `down`.
         unsafe {
             payload.cast::<Payload<F, T>>().write(Payload {
@@ -185,7 +185,7 @@ impl Header {
             });
         }
         // Inline payloads are small and slots at least 16 KiB, so this only guards the arithmetic.
-        debug_assert!(base > slot.lo() + 2048, "no room for a stack");
+        debug_assert!(at > slot.lo() + 2048, "no room for a stack");
         let header = NonNull::new(at as *mut Header).expect("a slot is not at address zero");
         // SAFETY: inside the slot, which the caller owns, aligned by `down`.
         unsafe {
@@ -199,7 +199,6 @@ impl Header {
                 started: Cell::new(false),
                 vtable: &Types::<F, T>::VTABLE,
                 payload: Cell::new(payload),
-                base: Cell::new(base & !(corosensei::stack::STACK_ALIGNMENT - 1)),
                 slot,
                 bits: JoinBits::new(),
                 next: Link::new(),
@@ -224,9 +223,10 @@ impl Header {
     #[inline]
     pub(crate) unsafe fn start(&self) {
         let run = self.vtable.run;
-        // SAFETY: the slot is the task's alone and everything below `base` is free; the header
+        let base = std::ptr::from_ref(self).addr();
+        // SAFETY: the slot is the task's alone and everything below the header is free; the header
         // lives until `release`, which follows `finish`. `run` does not unwind.
-        let switch = unsafe { Switch::new(self.slot, self.base.get(), NonNull::from(self), run) };
+        let switch = unsafe { Switch::new(self.slot, base, NonNull::from(self), run) };
         // SAFETY: nobody else looks at the switch of a task that has not started.
         unsafe { (*self.switch.get()).write(switch) };
         self.started.set(true);

@@ -46,10 +46,10 @@ impl Patience {
 pub fn serve<S: Session>(
     conn: &TcpConn,
     mut session: S,
-    manner: Manner,
+    manner: &Manner,
     connections: &Connections,
 ) -> io::Result<()> {
-    let mut limit = Limit::new(manner.patience);
+    let mut limit = Limit::new(&manner.patience);
     loop {
         limit.renew(conn, session.idle(), connections)?;
         // A connection that waits holds no buffer; the worker lends one while there is data.
@@ -111,18 +111,20 @@ fn linger(conn: &TcpConn) -> io::Result<()> {
 
 /// The read deadline of a connection. It is moved once per second at most while requests come
 /// and go, so that a busy connection pays for it with a look at the cheap clock.
-struct Limit {
-    patience: Patience,
+struct Limit<'a> {
+    patience: &'a Patience,
+    endless: bool,
     was_idle: Option<bool>,
     second: u64,
     /// When the time of the request that is under way is over.
     request: Option<Instant>,
 }
 
-impl Limit {
-    fn new(patience: Patience) -> Limit {
+impl Limit<'_> {
+    fn new(patience: &Patience) -> Limit<'_> {
         Limit {
             patience,
+            endless: patience.is_endless(),
             was_idle: None,
             second: 0,
             request: None,
@@ -132,7 +134,7 @@ impl Limit {
     #[inline]
     fn renew(&mut self, conn: &TcpConn, idle: bool, connections: &Connections) -> io::Result<()> {
         // Without limits there is nothing to renew.
-        if self.was_idle == Some(idle) && self.patience.is_endless() {
+        if self.endless && self.was_idle == Some(idle) {
             return Ok(());
         }
         self.renew_in_full(conn, idle, connections)

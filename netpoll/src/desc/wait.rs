@@ -84,7 +84,11 @@ impl PollDesc {
         }
         let slot = &self.side(mode).slot;
         #[cfg(not(loom))]
-        self.near.store(std::ptr::from_ref(&slot).addr(), Relaxed);
+        {
+            let here = std::ptr::from_ref(&slot).addr();
+            let near = park.waiter().addr().get().wrapping_sub(here);
+            self.near.store(near as u32, Relaxed);
+        }
         slot.block(park, why, || self.may_stay(mode, reactor))
     }
 

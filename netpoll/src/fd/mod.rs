@@ -31,6 +31,7 @@ mod write;
 
 pub use hold::Hold;
 pub use idle::Watched;
+pub use read::ReadTurn;
 
 use crate::desc::{Mode, PollDesc};
 use crate::error::{Error, errno};
@@ -119,9 +120,8 @@ impl Kind {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Debug)]
+#[repr(C)]
 pub struct Fd {
-    mutex: FdMutex,
-    desc: Arc<PollDesc>,
     sysfd: RawFd,
     kind: Kind,
     /// The last read emptied the socket. Written under the read lock.
@@ -129,6 +129,8 @@ pub struct Fd {
     /// The descriptor was handed out, so a duplicate may outlive ours.
     exposed: AtomicBool,
     destroyed: AtomicBool,
+    desc: Arc<PollDesc>,
+    mutex: FdMutex,
     /// Where the closer waits for the last operation.
     closer: Slot,
 }
@@ -142,6 +144,7 @@ const fn side(write: bool) -> Side {
 }
 
 /// A held lock; gives it back, and destroys the descriptor if it was the last of a closed one.
+#[derive(Debug)]
 struct Held<'a, const SIDE: bool>(&'a Fd);
 
 impl<const SIDE: bool> Drop for Held<'_, SIDE> {

@@ -2,9 +2,10 @@
 
 use super::inner::Inner;
 use crate::net::{
-    Addr, Cause, Conn, TcpAddr,
+    Addr, Cause, Conn, Lease, TcpAddr,
     copy::Stream,
     fail,
+    lease::Buffer,
     own_methods::{own_methods, own_stream_methods},
     raw::{self, descriptor_methods, raw_methods},
     readiness,
@@ -96,20 +97,28 @@ impl TcpConn {
     pub fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
         let inner = &*self.0;
         inner.start(Mode::Read);
-        inner.fd.read(buf).map_err(|err| inner.fail("read", err))
+        let mut turn = inner.fd.read_turn();
+        if !buf.is_empty()
+            && let Some(turn) = &mut turn
+            && let Some(n) = turn.try_read(buf)
+        {
+            return Ok(n);
+        }
+        inner.read_rest(turn, buf)
     }
 
-    /// A read into a buffer that `lend` provides when there is something to try.
+    /// [`read_lease_of`](TcpConn::read_lease_of), `most` being within its bounds.
     #[inline]
-    pub(crate) fn read_lent<B: AsMut<[u8]>>(
-        &self,
-        want: usize,
-        lend: impl FnMut() -> B,
-    ) -> io::Result<(B, usize)> {
+    pub(crate) fn lease(&self, most: usize) -> io::Result<Lease> {
         let inner = &*self.0;
         inner.start(Mode::Read);
-        let done = inner.fd.read_lent(want, lend);
-        done.map_err(|err| inner.fail("read", err))
+        let mut turn = inner.fd.read_turn();
+        if let Some(turn) = &mut turn
+            && let Some(lent) = turn.try_read_lent(most, Buffer::take)
+        {
+            return Ok(Lease::of(lent));
+        }
+        inner.lease_rest(turn, most)
     }
 
     /// [`read`](TcpConn::read) into several buffers, filled in order.
