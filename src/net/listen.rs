@@ -505,7 +505,12 @@ impl ListenConfig {
         let multipath = protocol.is_some();
         // Which options go over to connections of several paths depends on the kernel's age.
         let missing = multipath.then_some(self.keep_alive);
-        TcpListener::new(OwnedFd::from(socket), network.as_str(), missing, multipath)
+        TcpListener::new(
+            OwnedFd::from(socket),
+            network.ip_version(),
+            missing,
+            multipath,
+        )
     }
 }
 

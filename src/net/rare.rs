@@ -1,6 +1,7 @@
 //! What few stream connections need, made when it is first needed: an idle connection stays small.
 //!
 //! * The time-outs of single operations ([`Timeouts`]).
+//! * The address of this end, where it was not known from the beginning.
 //! * The error of a write some of whose bytes went out. std's contract is that their number is
 //!   returned and the error comes from the next write.
 //!
@@ -16,6 +17,7 @@ use super::{Cause, timeouts::Timeouts};
 use netpoll::{Error, Fd, Mode};
 use parking_lot::Mutex;
 use std::{
+    net::SocketAddr,
     sync::{
         OnceLock,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -33,6 +35,7 @@ struct State {
     pending: Mutex<Option<Error>>,
     /// Whether `pending` holds one; looked at by every write.
     has_pending: AtomicBool,
+    local: OnceLock<SocketAddr>,
 }
 
 impl Rare {
@@ -56,6 +59,16 @@ impl Rare {
             state.timeouts.start(fd, Mode::Write);
         }
         Ok(())
+    }
+
+    /// The address of this end; `ask` is called until it knows.
+    #[cold]
+    pub fn local(&self, ask: impl FnOnce() -> Option<SocketAddr>) -> Option<SocketAddr> {
+        if let Some(known) = self.0.get().and_then(|state| state.local.get()) {
+            return Some(*known);
+        }
+        let asked = ask()?;
+        Some(*self.0.get_or_init(Box::default).local.get_or_init(|| asked))
     }
 
     /// Keeps an error for the next write.

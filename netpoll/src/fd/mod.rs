@@ -25,13 +25,14 @@
 mod hold;
 mod idle;
 mod read;
+mod read_turn;
 mod shared;
 mod stream;
 mod write;
 
 pub use hold::Hold;
 pub use idle::Watched;
-pub use read::ReadTurn;
+pub use read_turn::ReadTurn;
 
 use crate::desc::{Mode, PollDesc};
 use crate::error::{Error, errno};

@@ -1,87 +1,12 @@
 //! Reading, and the read that is skipped because it must fail.
 
-use super::{Fd, Held, MAX_IOV, MAX_RW, MAX_RW_COUNT, READ, count, side};
+use super::{Fd, MAX_IOV, MAX_RW, MAX_RW_COUNT, READ, count};
 use crate::desc::Mode;
 use crate::error::{Error, errno};
 use crate::park::{self, Reason};
-use crate::sys;
 use std::io::IoSliceMut;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::Ordering::Relaxed;
-
-/// A read that has begun: [`Fd::read_turn`] has an example. Dropping it ends the read.
-#[derive(Debug)]
-pub struct ReadTurn<'a> {
-    held: Held<'a, READ>,
-    /// Nothing is left to do before the next try.
-    begun: bool,
-    /// What the last try met; 0 if there was none.
-    failed: i32,
-}
-
-impl ReadTurn<'_> {
-    /// The first try, if all is ready for it. `None` leaves the rest to [`Fd::read_rest`].
-    #[inline(always)]
-    pub fn try_read(&mut self, buf: &mut [u8]) -> Option<usize> {
-        let want = self.held.0.most_at_once(buf.len());
-        // SAFETY: `buf` is valid for `want` bytes of writing.
-        unsafe { self.attempt(buf.as_mut_ptr(), want) }
-    }
-
-    /// The same into a buffer that is asked for when all is ready, of at least `want` bytes. `None`
-    /// leaves the rest to [`Fd::read_lent_rest`].
-    ///
-    /// # Panics
-    /// If the buffer is too short.
-    #[inline(always)]
-    pub fn try_read_lent<B: AsMut<[u8]>>(
-        &mut self,
-        want: usize,
-        lend: impl FnOnce() -> B,
-    ) -> Option<(B, usize)> {
-        if !self.begun {
-            return None;
-        }
-        let mut buf = lend();
-        let at = buf.as_mut()[..want].as_mut_ptr();
-        // SAFETY: `at` is valid for `want` bytes of writing.
-        let n = unsafe { self.attempt(at, want) }?;
-        Some((buf, n))
-    }
-
-    /// # Safety
-    /// `at` is valid for `want` bytes of writing.
-    #[inline(always)]
-    unsafe fn attempt(&mut self, at: *mut u8, want: usize) -> Option<usize> {
-        if !self.begun {
-            return None;
-        }
-        let fd = self.held.0;
-        // SAFETY: contract of this function.
-        match unsafe { sys::read(fd.sysfd, fd.kind.socket, at, want) } {
-            Ok(n) => {
-                fd.has_read(n, want);
-                Some(n)
-            }
-            Err(errno) => {
-                self.failed = errno;
-                None
-            }
-        }
-    }
-
-    /// Makes ready for the next try, whatever came before.
-    fn go_on(&mut self) -> Result<(), Error> {
-        let fd = self.held.0;
-        if self.failed != 0 {
-            fd.not_read(self.failed)?;
-        } else if !self.begun {
-            fd.before_read()?;
-        }
-        (self.begun, self.failed) = (true, 0);
-        Ok(())
-    }
-}
 
 impl Fd {
     /// Reads what is there, waiting until something is; `Ok(0)` is the end of the stream, or an
@@ -105,65 +30,10 @@ impl Fd {
     /// Go: `internal/poll.FD.Read`.
     #[inline]
     pub fn read(&self, buf: &mut [u8]) -> Result<usize, Error> {
-        let mut turn = self.read_turn();
-        if !buf.is_empty()
-            && let Some(turn) = &mut turn
-            && let Some(n) = turn.try_read(buf)
-        {
-            return Ok(n);
-        }
-        self.read_rest(turn, buf)
-    }
-
-    /// Begins a read, and waits right away if a try is certain to be in vain. What follows is a try of
-    /// [`ReadTurn`]'s, and if that is not all [`Fd::read_rest`] or [`Fd::read_lent_rest`] with the turn,
-    /// or with none, if it could not begin just so.
-    ///
-    /// In pieces, because what a function has on the stack while its caller is parked is cold memory
-    /// for every connection. What nearly every read needs is little, and errors are not in it.
-    ///
-    /// ```
-    /// use netpoll::{Fd, Kind};
-    /// let (a, b) = std::os::unix::net::UnixStream::pair()?;
-    /// let (a, b) = (Fd::new(a.into(), Kind::STREAM)?, Fd::new(b.into(), Kind::STREAM)?);
-    /// a.write(b"hello").unwrap();
-    /// let mut turn = b.read_turn().unwrap();
-    /// assert!(b.read_turn().is_none()); // this one must wait for the other to end
-    /// assert_eq!(turn.try_read(&mut [0; 4]), Some(4));
-    /// drop(turn);
-    /// assert_eq!(b.read_rest(b.read_turn(), &mut [0; 4]), Ok(1));
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    #[inline(always)]
-    pub fn read_turn(&self) -> Option<ReadTurn<'_>> {
-        if !self.mutex.try_rwlock(side(READ)) {
-            return None;
-        }
-        let held = Held(self);
-        let begun = self.desc.allows(Mode::Read) && self.is_ready_to_try();
-        Some(ReadTurn {
-            held,
-            begun,
-            failed: 0,
-        })
-    }
-
-    /// The rest of [`Fd::read`].
-    ///
-    /// # Errors
-    /// Those of [`Fd::read`].
-    #[cold]
-    #[inline(never)]
-    pub fn read_rest(&self, turn: Option<ReadTurn<'_>>, buf: &mut [u8]) -> Result<usize, Error> {
-        let mut turn = self.take_turn(turn)?;
-        if buf.is_empty() {
-            return Ok(0);
-        }
-        loop {
-            turn.go_on()?;
-            if let Some(n) = turn.try_read(buf) {
-                return Ok(n);
-            }
+        let mut turn = self.read_turn(buf.len());
+        match turn.try_read(buf) {
+            Some(n) => Ok(n),
+            None => turn.read_rest(buf),
         }
     }
 
@@ -192,36 +62,10 @@ impl Fd {
         want: usize,
         mut lend: impl FnMut() -> B,
     ) -> Result<(B, usize), Error> {
-        let mut turn = self.read_turn();
-        if let Some(turn) = &mut turn
-            && let Some(lent) = turn.try_read_lent(want, &mut lend)
-        {
-            return Ok(lent);
-        }
-        self.read_lent_rest(turn, want, lend)
-    }
-
-    /// The rest of [`Fd::read_lent`].
-    ///
-    /// # Errors
-    /// Those of [`Fd::read`].
-    ///
-    /// # Panics
-    /// If a buffer is too short.
-    #[cold]
-    #[inline(never)]
-    pub fn read_lent_rest<B: AsMut<[u8]>>(
-        &self,
-        turn: Option<ReadTurn<'_>>,
-        want: usize,
-        mut lend: impl FnMut() -> B,
-    ) -> Result<(B, usize), Error> {
-        let mut turn = self.take_turn(turn)?;
-        loop {
-            turn.go_on()?;
-            if let Some(lent) = turn.try_read_lent(want, &mut lend) {
-                return Ok(lent);
-            }
+        let mut turn = self.read_turn(want);
+        match turn.try_read_lent(want, &mut lend) {
+            Some(lent) => Ok(lent),
+            None => turn.read_lent_rest(want, lend),
         }
     }
 
@@ -264,24 +108,9 @@ impl Fd {
         }
     }
 
-    /// The turn that was there, or a new one.
-    fn take_turn<'a>(&'a self, turn: Option<ReadTurn<'a>>) -> Result<ReadTurn<'a>, Error> {
-        match turn {
-            Some(turn) => {
-                debug_assert!(std::ptr::eq(turn.held.0, self), "another descriptor's turn");
-                Ok(turn)
-            }
-            None => Ok(ReadTurn {
-                held: self.lock::<READ>()?,
-                begun: false,
-                failed: 0,
-            }),
-        }
-    }
-
     /// How much of a buffer of `len` bytes one system call may fill.
     #[inline(always)]
-    fn most_at_once(&self, len: usize) -> usize {
+    pub(super) fn most_at_once(&self, len: usize) -> usize {
         if self.kind.stream {
             len.min(MAX_RW)
         } else {
@@ -296,7 +125,7 @@ impl Fd {
     /// one could only meet EAGAIN: it is skipped, and the caller parks at once. Not after a half
     /// close, a hang-up, an error or urgent data, where a short read proves nothing.
     #[inline(always)]
-    fn is_ready_to_try(&self) -> bool {
+    pub(super) fn is_ready_to_try(&self) -> bool {
         if self.drained.load(Relaxed) && self.desc.is_quiet(Mode::Read) {
             return park::with_current(|p| p.skip_read(&self.desc));
         }
@@ -309,7 +138,7 @@ impl Fd {
     /// A descriptor that is not registered here yet is registered before a wait, and then the kernel
     /// reports whatever is there already.
     #[inline(never)]
-    fn before_read(&self) -> Result<(), Error> {
+    pub(super) fn before_read(&self) -> Result<(), Error> {
         self.desc.check(Mode::Read)?;
         if !self.is_ready_to_try() {
             self.wait_again(Mode::Read, Reason::Read)?;
@@ -319,7 +148,7 @@ impl Fd {
 
     /// A read of up to `want` bytes has brought `n`.
     #[inline]
-    fn has_read(&self, n: usize, want: usize) {
+    pub(super) fn has_read(&self, n: usize, want: usize) {
         let short = self.kind.skip_short_read && n != 0 && n < want;
         if short != self.drained.load(Relaxed) {
             self.drained.store(short, Relaxed);
@@ -328,7 +157,7 @@ impl Fd {
 
     /// A read has failed. `Ok` is "try again": after a wait, if that was what it took.
     #[inline(never)]
-    fn not_read(&self, errno: i32) -> Result<(), Error> {
+    pub(super) fn not_read(&self, errno: i32) -> Result<(), Error> {
         match errno {
             libc::EINTR => Ok(()),
             libc::EAGAIN if self.kind.pollable => {

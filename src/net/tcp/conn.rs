@@ -97,14 +97,11 @@ impl TcpConn {
     pub fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
         let inner = &*self.0;
         inner.start(Mode::Read);
-        let mut turn = inner.fd.read_turn();
-        if !buf.is_empty()
-            && let Some(turn) = &mut turn
-            && let Some(n) = turn.try_read(buf)
-        {
-            return Ok(n);
+        let mut turn = inner.fd.read_turn(buf.len());
+        match turn.try_read(buf) {
+            Some(n) => Ok(n),
+            None => inner.read_rest(turn, buf),
         }
-        inner.read_rest(turn, buf)
     }
 
     /// [`read_lease_of`](TcpConn::read_lease_of), `most` being within its bounds.
@@ -112,13 +109,11 @@ impl TcpConn {
     pub(crate) fn lease(&self, most: usize) -> io::Result<Lease> {
         let inner = &*self.0;
         inner.start(Mode::Read);
-        let mut turn = inner.fd.read_turn();
-        if let Some(turn) = &mut turn
-            && let Some(lent) = turn.try_read_lent(most, Buffer::take)
-        {
-            return Ok(Lease::of(lent));
+        let mut turn = inner.fd.read_turn(most);
+        match turn.try_read_lent(most, Buffer::take) {
+            Some(lent) => Ok(Lease::of(lent)),
+            None => inner.lease_rest(turn, most),
         }
-        inner.lease_rest(turn, most)
     }
 
     /// [`read`](TcpConn::read) into several buffers, filled in order.

@@ -97,7 +97,7 @@ impl Attempt<'_> {
                 Ok::<_, Cause>((local, peer))
             })
             .map_err(fail::cause)??;
-        let inner = Inner::new(fd, network.as_str(), peer, Some(Arc::new(local)));
+        let inner = Inner::new(fd, self.version, peer, Some(Arc::new(local)));
         inner.set_defaults(&self.keep_alive);
         Ok(TcpConn::from_inner(inner))
     }

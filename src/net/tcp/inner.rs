@@ -3,33 +3,27 @@
 use super::keep_alive::{KeepAliveConfig, set_nodelay};
 use crate::{
     net::{
-        Cause, Lease, OpError, TcpAddr, copy::Stream, fail, lease::Buffer, rare::Rare, raw::Raw,
-        socket,
+        Cause, IpVersion, Lease, Network, OpError, TcpAddr, copy::Stream, fail, lease::Buffer,
+        rare::Rare, raw::Raw, socket,
     },
     task::idle::HasFd,
 };
 use netpoll::{Error, Fd, Mode, Partial, ReadTurn};
-use std::{
-    io,
-    net::SocketAddr,
-    os::fd::BorrowedFd,
-    sync::{Arc, OnceLock},
-};
+use std::{io, net::SocketAddr, os::fd::BorrowedFd, sync::Arc};
 
 /// `rare` and the beginning of `fd` are what a read or write touches: side by side, for with a
 /// thousand connections in turn each line of it is cold.
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Inner {
-    /// The network as the program named it: `tcp`, `tcp4`, `tcp6`.
-    pub net: &'static str,
-    /// Asked for when somebody wants to know, and before closing at the latest. Connections of one
-    /// listener share it.
-    local: OnceLock<Arc<SocketAddr>>,
-    /// Time-outs, and the error that is the next write's.
+    /// Time-outs, the error that is the next write's, and the address of this end if `local` is none.
     pub rare: Rare,
     pub fd: Fd,
+    /// The address of this end where it was known from the beginning. Connections of one listener share
+    /// it.
+    local: Option<Arc<SocketAddr>>,
     pub peer: SocketAddr,
+    version: IpVersion,
 }
 
 impl HasFd for Inner {
@@ -57,20 +51,26 @@ impl Stream for Inner {
 }
 
 impl Inner {
-    /// A connection to `peer`. `local` is the address of this end where that is known already.
+    /// A connection to `peer`, of the network that the program named. `local` is the address of this
+    /// end where that is known already.
     pub fn new(
         fd: Fd,
-        net: &'static str,
+        version: IpVersion,
         peer: SocketAddr,
         local: Option<Arc<SocketAddr>>,
     ) -> Inner {
         Inner {
-            fd,
-            net,
-            peer,
-            local: local.map_or_else(OnceLock::new, OnceLock::from),
             rare: Rare::default(),
+            fd,
+            local,
+            peer,
+            version,
         }
+    }
+
+    /// `tcp`, `tcp4` or `tcp6`.
+    fn net(&self) -> &'static str {
+        Network::Tcp(self.version).as_str()
     }
 
     /// Gives a new connection its options. Go ignores what goes wrong with them, and so do we: the
@@ -82,13 +82,15 @@ impl Inner {
         });
     }
 
-    /// The address of this end; `None` only if the kernel has none to give.
+    /// The address of this end; `None` only if the kernel has none to give. Asked for when somebody
+    /// wants to know, and before closing at the latest.
     pub fn local(&self) -> Option<SocketAddr> {
-        if let Some(known) = self.local.get() {
-            return Some(**known);
+        match &self.local {
+            Some(known) => Some(**known),
+            None => self
+                .rare
+                .local(|| self.fd.with(socket::local_addr).ok()?.ok()),
         }
-        let asked = self.fd.with(socket::local_addr).ok()?.ok()?;
-        Some(**self.local.get_or_init(|| Arc::new(asked)))
     }
 
     /// Closes, keeping the address of this end for whoever asks later.
@@ -119,7 +121,7 @@ impl Inner {
     /// The error of operation `op` between the two ends, for `cause`.
     #[cold]
     pub fn fail_for(&self, op: &'static str, cause: Cause, bytes: usize) -> io::Error {
-        let err = OpError::new(op, self.net, cause);
+        let err = OpError::new(op, self.net(), cause);
         let err = match self.local() {
             Some(local) => err.source(TcpAddr::from(local)),
             None => err,
@@ -130,7 +132,7 @@ impl Inner {
     /// The error of setting something that Go attributes to this end alone.
     #[cold]
     pub fn fail_here(&self, op: &'static str, cause: Cause) -> io::Error {
-        let err = OpError::new(op, self.net, cause);
+        let err = OpError::new(op, self.net(), cause);
         match self.local() {
             Some(local) => err.addr(TcpAddr::from(local)),
             None => err,
@@ -147,16 +149,16 @@ impl Inner {
     /// The rest of a read whose first try was not all.
     #[cold]
     #[inline(never)]
-    pub fn read_rest(&self, turn: Option<ReadTurn<'_>>, buf: &mut [u8]) -> io::Result<usize> {
-        let read = self.fd.read_rest(turn, buf);
+    pub fn read_rest(&self, turn: ReadTurn<'_>, buf: &mut [u8]) -> io::Result<usize> {
+        let read = turn.read_rest(buf);
         read.map_err(|err| self.fail("read", err))
     }
 
     /// The same with a buffer lent by the thread.
     #[cold]
     #[inline(never)]
-    pub fn lease_rest(&self, turn: Option<ReadTurn<'_>>, most: usize) -> io::Result<Lease> {
-        let read = self.fd.read_lent_rest(turn, most, Buffer::take);
+    pub fn lease_rest(&self, turn: ReadTurn<'_>, most: usize) -> io::Result<Lease> {
+        let read = turn.read_lent_rest(most, Buffer::take);
         read.map(Lease::of).map_err(|err| self.fail("read", err))
     }
 
@@ -205,7 +207,7 @@ mod tests {
     /// What an idle connection costs is these two and the wait itself; see `examples/idle.rs`.
     #[test]
     fn an_idle_connection_is_small() {
-        assert!(size_of::<Inner>() <= 152, "{}", size_of::<Inner>());
-        assert!(size_of::<PollDesc>() <= 112, "{}", size_of::<PollDesc>());
+        assert!(size_of::<Inner>() <= 136, "{}", size_of::<Inner>());
+        assert!(size_of::<PollDesc>() <= 104, "{}", size_of::<PollDesc>());
     }
 }

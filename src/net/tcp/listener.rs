@@ -3,7 +3,7 @@
 use super::{KeepAliveConfig, TcpConn, inner::Inner, keep_alive::set_nodelay, multipath};
 use crate::{
     net::{
-        Addr, Cause, Conn, Listener, OpError, TcpAddr, fail,
+        Addr, Cause, Conn, IpVersion, Listener, Network, OpError, TcpAddr, fail,
         raw::{self, Raw, descriptor_methods, std_conversions},
         socket,
     },
@@ -42,7 +42,7 @@ pub struct TcpListener(Arc<Shared>);
 
 struct Shared {
     fd: Fd,
-    net: &'static str,
+    version: IpVersion,
     local: SocketAddr,
     /// Bound to one address, a listener gives it to all its connections; else the kernel knows.
     local_of_conns: Option<Arc<SocketAddr>>,
@@ -57,7 +57,7 @@ impl TcpListener {
     /// unless `missing` says what they do not.
     pub(in crate::net) fn new(
         fd: OwnedFd,
-        net: &'static str,
+        version: IpVersion,
         missing: Option<KeepAliveConfig>,
         multipath: bool,
     ) -> Result<TcpListener, Cause> {
@@ -66,7 +66,7 @@ impl TcpListener {
         let local_of_conns = is_one.then(|| Arc::new(local));
         Ok(TcpListener(Arc::new(Shared {
             fd: Fd::from_nonblocking(fd, Kind::STREAM),
-            net,
+            version,
             local,
             local_of_conns,
             missing,
@@ -79,7 +79,12 @@ impl TcpListener {
     pub(in crate::net) fn adopt(fd: OwnedFd) -> Result<TcpListener, Cause> {
         socket::set_nonblocking(fd.as_fd())?;
         let multipath = multipath::is_multipath(fd.as_fd());
-        TcpListener::new(fd, "tcp", Some(KeepAliveConfig::default()), multipath)
+        TcpListener::new(
+            fd,
+            IpVersion::Any,
+            Some(KeepAliveConfig::default()),
+            multipath,
+        )
     }
 
     /// Gives a socket that does not listen yet the options its connections are to have. Go ignores
@@ -302,7 +307,7 @@ impl Shared {
             Kind::TCP
         };
         let fd = Fd::from_nonblocking(fd, kind);
-        let inner = Inner::new(fd, self.net, peer, self.local_of_conns.clone());
+        let inner = Inner::new(fd, self.version, peer, self.local_of_conns.clone());
         if let Some(keep_alive) = &self.missing {
             inner.set_defaults(keep_alive);
         }
@@ -316,7 +321,7 @@ impl Shared {
 
     #[cold]
     fn fail_for(&self, op: &'static str, cause: Cause) -> io::Error {
-        OpError::new(op, self.net, cause)
+        OpError::new(op, Network::Tcp(self.version).as_str(), cause)
             .addr(TcpAddr::from(self.local))
             .into()
     }

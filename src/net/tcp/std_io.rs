@@ -2,7 +2,7 @@
 
 use super::{KeepAliveConfig, TcpConn, inner::Inner, multipath};
 use crate::net::{
-    Cause, OpError,
+    Cause, IpVersion, OpError,
     raw::{self, std_conversions},
     socket,
     std_io::{MAX_SLICES, std_io},
@@ -26,7 +26,7 @@ impl TcpConn {
         let peer = socket::peer_addr(fd.as_fd())?;
         socket::set_nonblocking(fd.as_fd())?;
         let kind = multipath::kind(fd.as_fd());
-        let inner = Inner::new(Fd::from_nonblocking(fd, kind), "tcp", peer, None);
+        let inner = Inner::new(Fd::from_nonblocking(fd, kind), IpVersion::Any, peer, None);
         if let Some(keep_alive) = defaults {
             inner.set_defaults(keep_alive);
         }

@@ -1,0 +1,229 @@
+//! A read in pieces: what nearly every one needs, and the rest.
+//!
+//! What a function has on the stack while its caller is parked is cold memory for every connection, and
+//! errors and loops need much of it. So a read begins with a turn, which waits if a try is certain to
+//! be in vain, and goes on with one try. If that is not all, a function of its own does the rest.
+//!
+//! | stage       | the read lock | what comes before the next try                              |
+//! |-------------|---------------|-------------------------------------------------------------|
+//! | `Outside`   | not held      | the lock, then what `Begun` has                             |
+//! | `Begun`     | held          | the checks, and a wait if a try is certain to be in vain    |
+//! | `Disturbed` | held          | the rest of a wait that could not begin, or was interrupted |
+//! | `Ready`     | held          | nothing                                                     |
+//! | `Failed`    | held          | what the error of the last try says: a wait, nothing, the end |
+//!
+//! Nothing leads back to `Outside`; the end of a turn unlocks.
+
+use super::{Fd, Held, READ, side};
+use crate::desc::Mode;
+use crate::error::Error;
+use crate::park::Reason;
+use crate::sys;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Stage {
+    Outside,
+    Begun,
+    Disturbed,
+    Ready,
+    Failed,
+}
+
+/// One read of a descriptor, from its lock to its unlock. Dropping it ends the read.
+///
+/// ```
+/// use netpoll::{Fd, Kind};
+/// let (a, b) = std::os::unix::net::UnixStream::pair()?;
+/// let (a, b) = (Fd::new(a.into(), Kind::STREAM)?, Fd::new(b.into(), Kind::STREAM)?);
+/// a.write(b"hello").unwrap();
+/// let mut buf = [0; 4];
+/// let mut turn = b.read_turn(4);
+/// assert_eq!(turn.try_read(&mut buf), Some(4));
+/// drop(turn);
+/// let mut turn = b.read_turn(4);
+/// let read = match turn.try_read(&mut buf) {
+///     Some(n) => Ok(n), // as a rule
+///     None => turn.read_rest(&mut buf),
+/// };
+/// assert_eq!(read, Ok(1));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct ReadTurn<'a> {
+    fd: &'a Fd,
+    stage: Stage,
+    /// Where the last try has failed.
+    errno: i32,
+}
+
+impl Drop for ReadTurn<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.stage != Stage::Outside {
+            drop(Held::<READ>(self.fd));
+        }
+    }
+}
+
+impl Fd {
+    /// Begins a read of at most `want` bytes, and waits right away if a try is certain to be in vain;
+    /// not if `want` is 0. What follows is one of [`ReadTurn`]'s tries.
+    #[inline(always)]
+    pub fn read_turn(&self, want: usize) -> ReadTurn<'_> {
+        let mut turn = ReadTurn {
+            fd: self,
+            stage: Stage::Outside,
+            errno: 0,
+        };
+        if want != 0 && self.mutex.try_rwlock(side(READ)) {
+            turn.stage = Stage::Begun;
+            if self.desc.allows(Mode::Read) {
+                turn.stage = if self.is_ready_to_try() {
+                    Stage::Ready
+                } else {
+                    Stage::Disturbed
+                };
+            }
+        }
+        turn
+    }
+}
+
+impl ReadTurn<'_> {
+    /// One try, if nothing else comes first. `None` leaves the read to [`ReadTurn::read_rest`].
+    #[inline(always)]
+    pub fn try_read(&mut self, buf: &mut [u8]) -> Option<usize> {
+        let want = self.fd.most_at_once(buf.len());
+        // SAFETY: `buf` is valid for `want` bytes of writing.
+        unsafe { self.attempt(want, || buf.as_mut_ptr()) }
+    }
+
+    /// [`ReadTurn::try_read`] of up to `want` bytes, not 0, into a buffer of at least that size that is
+    /// asked for when the try is made, and dropped if it fails. `None` leaves the read to
+    /// [`ReadTurn::read_lent_rest`].
+    ///
+    /// # Panics
+    /// If the buffer is too short.
+    ///
+    /// ```
+    /// use netpoll::{Fd, Kind};
+    /// let (a, b) = std::os::unix::net::UnixStream::pair()?;
+    /// let (a, b) = (Fd::new(a.into(), Kind::STREAM)?, Fd::new(b.into(), Kind::STREAM)?);
+    /// a.write(b"hello").unwrap();
+    /// let buffer = || vec![0; 64];
+    /// let mut turn = b.read_turn(64);
+    /// let (buf, n) = match turn.try_read_lent(64, buffer) {
+    ///     Some(lent) => lent,
+    ///     None => turn.read_lent_rest(64, buffer)?,
+    /// };
+    /// assert_eq!(&buf[..n], b"hello");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[inline(always)]
+    pub fn try_read_lent<B: AsMut<[u8]>>(
+        &mut self,
+        want: usize,
+        lend: impl FnOnce() -> B,
+    ) -> Option<(B, usize)> {
+        let mut lent = None;
+        let at = || lent.insert(lend()).as_mut()[..want].as_mut_ptr();
+        // SAFETY: `at` gives a buffer that is valid for `want` bytes, and outlives the try.
+        let n = unsafe { self.attempt(want, at) }?;
+        lent.map(|buf| (buf, n))
+    }
+
+    /// # Safety
+    /// What `at` gives is valid for `want` bytes of writing.
+    #[inline(always)]
+    unsafe fn attempt(&mut self, want: usize, at: impl FnOnce() -> *mut u8) -> Option<usize> {
+        if self.stage != Stage::Ready {
+            return None;
+        }
+        let fd = self.fd;
+        // SAFETY: contract of this function.
+        match unsafe { sys::read(fd.sysfd, fd.kind.socket, at(), want) } {
+            Ok(n) => {
+                fd.has_read(n, want);
+                Some(n)
+            }
+            Err(errno) => {
+                (self.stage, self.errno) = (Stage::Failed, errno);
+                None
+            }
+        }
+    }
+
+    /// The rest of [`Fd::read`].
+    ///
+    /// ```
+    /// use netpoll::{Error, Fd, Kind, Mode};
+    /// let (_a, b) = std::os::unix::net::UnixStream::pair()?;
+    /// let b = Fd::new(b.into(), Kind::STREAM)?;
+    /// b.set_deadline(&[Mode::Read], Some(std::time::Instant::now()))?;
+    /// let mut turn = b.read_turn(4);
+    /// assert_eq!(turn.try_read(&mut [0; 4]), None); // `read_rest` says why
+    /// assert_eq!(turn.read_rest(&mut [0; 4]), Err(Error::Timeout));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`Fd::read`].
+    #[cold]
+    #[inline(never)]
+    pub fn read_rest(mut self, buf: &mut [u8]) -> Result<usize, Error> {
+        self.lock()?;
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            self.go_on()?;
+            if let Some(n) = self.try_read(buf) {
+                return Ok(n);
+            }
+        }
+    }
+
+    /// The rest of [`Fd::read_lent`]; [`ReadTurn::try_read_lent`] has an example.
+    ///
+    /// # Errors
+    /// Those of [`Fd::read`].
+    ///
+    /// # Panics
+    /// If a buffer is too short.
+    #[cold]
+    #[inline(never)]
+    pub fn read_lent_rest<B: AsMut<[u8]>>(
+        mut self,
+        want: usize,
+        mut lend: impl FnMut() -> B,
+    ) -> Result<(B, usize), Error> {
+        self.lock()?;
+        loop {
+            self.go_on()?;
+            if let Some(lent) = self.try_read_lent(want, &mut lend) {
+                return Ok(lent);
+            }
+        }
+    }
+
+    fn lock(&mut self) -> Result<(), Error> {
+        if self.stage == Stage::Outside {
+            // Given back by this turn's own end.
+            std::mem::forget(self.fd.lock::<READ>()?);
+            self.stage = Stage::Begun;
+        }
+        Ok(())
+    }
+
+    /// Does what comes before the next try. The lock is held.
+    fn go_on(&mut self) -> Result<(), Error> {
+        match self.stage {
+            Stage::Outside | Stage::Begun => self.fd.before_read()?,
+            Stage::Disturbed => self.fd.wait_again(Mode::Read, Reason::Read)?,
+            Stage::Failed => self.fd.not_read(self.errno)?,
+            Stage::Ready => {}
+        }
+        self.stage = Stage::Ready;
+        Ok(())
+    }
+}
