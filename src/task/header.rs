@@ -290,13 +290,13 @@ impl Header {
         if self.bits.is_over() {
             return;
         }
-        match worker::current() {
-            Some(worker) if !std::thread::panicking() => self.wait_as(worker),
-            _ => self.wait_as_thread(),
+        match worker::of_task() {
+            Some(worker) => self.wait_as(worker),
+            None => self.wait_as_thread(),
         }
     }
 
-    /// A plain thread; or no switch while the task unwinds: its thread waits.
+    /// Where there is no task, or it must not switch: the thread waits.
     #[cold]
     fn wait_as_thread(&self) {
         netpoll::park::with_thread(|park| self.wait_as(park));
