@@ -1,7 +1,7 @@
 //! Waits that end by a panic: nobody is left in a slot, or the process ends.
 
 use netpoll::slot::Settled;
-use netpoll::{Park, Reason, Slot, Waiter, park};
+use netpoll::{Reason, Slot, Waiter, park};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,7 +27,7 @@ fn aborts(test: &str, words: &str, body: fn()) {
 }
 
 /// The message of a panic in `f`.
-fn panics(f: impl FnOnce()) -> &'static str {
+fn panics<T: std::fmt::Debug>(f: impl FnOnce() -> T) -> &'static str {
     let panic = catch_unwind(AssertUnwindSafe(f)).unwrap_err();
     panic.downcast_ref::<&str>().unwrap()
 }
@@ -43,20 +43,20 @@ fn a_last_look_that_panics_leaves_the_slot_empty() {
         assert!(slot.is_waited());
         panic!("in the last look")
     };
-    let block = || drop(park::with_current(|p| slot.block(p, Reason::Sync, looks)));
+    let block = || park::with_current(|p| slot.block(p, Reason::Sync, looks));
     assert_eq!(panics(block), "in the last look");
     assert!(!slot.is_waited());
     let waiter = Waiter::new(nobody);
     // SAFETY: the waiter outlives its stay in the slot.
     let settle = |look: &dyn Fn() -> bool| unsafe { slot.settle(NonNull::from(&waiter), look) };
-    assert_eq!(panics(|| drop(settle(&looks))), "in the last look");
+    assert_eq!(panics(|| settle(&looks)), "in the last look");
     assert!(!slot.is_waited());
     // And what comes meanwhile is not lost.
     let woken = || -> bool {
         slot.wake(true);
         panic!("after an event")
     };
-    assert_eq!(panics(|| drop(settle(&woken))), "after an event");
+    assert_eq!(panics(|| settle(&woken)), "after an event");
     assert_eq!(settle(&|| unreachable!("it is ready")), Settled::Ready);
     slot.wake(true);
     assert!(park::with_current(|p| slot.wait(p, Reason::Sync)));
