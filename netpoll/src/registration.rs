@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn a_waiter_that_enters_its_slot_while_its_home_is_moved_away_is_not_left_behind() {
         let mine = Poller::new().unwrap();
-        for _ in 0..500 {
+        for round in 0..2000 {
             let (a, _b) = std::os::unix::net::UnixStream::pair().unwrap();
             let desc = Arc::new(PollDesc::new());
             let met = Arc::new(AtomicUsize::new(0));
@@ -259,6 +259,8 @@ mod tests {
                     let wait = || shared.wait(fd, Mode::Write, Reason::Write, p, p.poller());
                     wait().unwrap(); // there is room; from here on the edge is consumed
                     meet(&meets);
+                    // It comes at every moment of the move.
+                    (0..round % 200).for_each(|_| std::hint::spin_loop());
                     wait()
                 })
             });
