@@ -143,6 +143,22 @@ fn a_loop_that_ignores_errors_does_not_hold_its_thread() {
 }
 
 #[test]
+fn a_park_that_begins_while_the_runtime_ends_returns() {
+    within(BOUND, || {
+        let runtime = named("parks", 1);
+        let parker = runtime.handle().spawn(|| {
+            for _ in 0..10 {
+                gopark::park();
+            }
+        });
+        until_parked(&runtime, Reason::Park, 1);
+        let report = runtime.shutdown_timeout(BOUND / 3);
+        assert!(report.is_clean(), "{report}");
+        parker.join().unwrap();
+    });
+}
+
+#[test]
 fn a_task_that_never_gives_way_is_reported_as_a_stuck_thread() {
     within(BOUND, || {
         let runtime = named("hog", 2);

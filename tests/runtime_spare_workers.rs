@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
-use support::{BOUND, eventually, threads_named, within};
+use support::{BOUND, eventually, stays, threads_named, within};
 
 /// One worker of the start, so that it is clear who is spare.
 fn builder() -> Builder {
@@ -199,9 +199,10 @@ fn a_wait_without_a_task_keeps_its_worker() {
         // The task ends, and what it waits for stays behind, at home on its worker.
         watch_on_a_spare_worker(&handle, &conn, &says);
         heavy.end();
-        eventually("only that one is left", || {
-            runtime.metrics().spare_workers == 1
-        });
+        let is_left = || runtime.metrics().spare_workers == 1;
+        eventually("only that one is left", is_left);
+        // Not merely the last of them to leave.
+        assert!(stays(Duration::from_millis(200), is_left), "it has left");
         peer.write_all(b"x").unwrap();
         hears.recv().unwrap().unwrap();
         eventually("none is left", || runtime.metrics().spare_workers == 0);

@@ -1,9 +1,12 @@
 //! `task::on_worker_stack`: a call on the worker's stack, in which there is no task.
 
+mod support;
+
 use gopark::task::{self, on_worker_stack};
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
+use support::{BOUND, runtime, within};
 
 fn stack_here() -> usize {
     let here = 0u8;
@@ -144,4 +147,21 @@ fn what_is_spawned_in_it_runs() {
         tasks.into_iter().map(|task| task.join().unwrap()).sum()
     });
     assert_eq!(sum, 45);
+}
+
+#[test]
+fn whoever_joins_in_it_waits_as_a_thread_while_another_worker_runs_the_task() {
+    within(BOUND, || {
+        let sum = runtime(2).run(|| {
+            on_worker_stack(|| {
+                let joined: u32 = gopark::spawn(|| 1).join().unwrap();
+                let scoped: u32 = gopark::scope(|s| {
+                    s.spawn(|| ()); // not joined: the scope itself waits for it
+                    s.spawn(|| 2).join().unwrap()
+                });
+                joined + scoped
+            })
+        });
+        assert_eq!(sum, 3);
+    });
 }

@@ -169,3 +169,39 @@ fn events_that_wait_for_their_delivery_are_not_held_up_by_tasks_that_wake_each_o
         });
     });
 }
+
+#[test]
+fn a_worker_whose_turns_are_long_now_and_then_asks_the_kernel_as_if_they_all_were() {
+    const ROUNDS: u64 = 200;
+    let polls = within(BOUND, || {
+        runtime(1).run(|| {
+            let stop = Arc::new(AtomicBool::new(false));
+            let quick: Vec<_> = (0..63)
+                .map(|_| {
+                    let stop = stop.clone();
+                    spawn(move || {
+                        while !stop.load(SeqCst) {
+                            yield_now();
+                        }
+                    })
+                })
+                .collect();
+            let polls = || gopark::Handle::current().unwrap().metrics().total.polls;
+            let before = polls();
+            for _ in 0..ROUNDS {
+                let begun = Instant::now();
+                while begun.elapsed() < Duration::from_micros(200) {
+                    std::hint::spin_loop();
+                }
+                yield_now();
+            }
+            let polls = polls() - before;
+            stop.store(true, SeqCst);
+            quick.into_iter().for_each(|task| task.join().unwrap());
+            polls
+        })
+    });
+    // Each round is as long as two of the slices after which it asks at the latest. Judging by the last
+    // few turns alone, most of which are quick, it would let many rounds pass.
+    assert!(polls > 4 * ROUNDS, "{polls} polls in {ROUNDS} rounds");
+}

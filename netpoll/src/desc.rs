@@ -336,6 +336,8 @@ impl PollDesc {
     #[inline]
     pub fn set_deadline(&self, mode: Mode, deadline: u64) {
         let side = self.side(mode);
+        // The last moment there is would look like no timer at all, and each wait would arm another.
+        let deadline = deadline.min(UNARMED - 1);
         side.deadline.swap(deadline, SeqCst);
         if side.slot.is_waited() && deadline != 0 && deadline < side.armed.load(SeqCst) {
             side.slot.wake(false);

@@ -106,7 +106,7 @@ impl PollerHandle {
     /// next looks.
     pub(crate) fn deregister(&self, fd: RawFd, key: u32, seq: u32, delete: bool) {
         if delete {
-            // The poller may be gone with its thread, and its epoll with it: nothing to undo then.
+            // An error says that it is not there any more: its number was given to another file, say.
             let _ = self.0.registry.deregister(&mut SourceFd(&fd));
         }
         self.0.removed.push(key, seq);

@@ -420,7 +420,7 @@ impl Poller {
         });
         let index = u32::try_from(key).expect("more than 2^32 descriptors");
         let token = Token((seq as usize) << 32 | key);
-        // PRIORITY: urgent data ends a read early at its mark, which D5's skipped read must know.
+        // PRIORITY: urgent data ends a read early at its mark, which the skipped read must know.
         let read = Interest::READABLE | Interest::PRIORITY;
         let interest = match only {
             None => read | Interest::WRITABLE,

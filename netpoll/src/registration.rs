@@ -182,6 +182,7 @@ mod tests {
     use crate::park::{self, Reason};
     use std::net::UdpSocket;
     use std::os::fd::AsRawFd;
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
     use std::time::{Duration, Instant};
 
     #[test]
@@ -237,6 +238,47 @@ mod tests {
             assert_eq!(poller.poll(Some(Duration::from_secs(30))).unwrap(), 1);
             assert_eq!(desc.check(Mode::Read), Ok(()));
         });
+    }
+
+    #[test]
+    fn a_waiter_that_enters_its_slot_while_its_home_is_moved_away_is_not_left_behind() {
+        let mine = Poller::new().unwrap();
+        for round in 0..2000 {
+            let (a, _b) = std::os::unix::net::UnixStream::pair().unwrap();
+            let desc = Arc::new(PollDesc::new());
+            let met = Arc::new(AtomicUsize::new(0));
+            let meet = |met: &AtomicUsize| {
+                met.fetch_add(1, SeqCst);
+                while met.load(SeqCst) < 2 {
+                    std::thread::yield_now();
+                }
+            };
+            let (fd, shared, meets) = (a.as_raw_fd(), desc.clone(), met.clone());
+            let writer = std::thread::spawn(move || {
+                park::with_current(|p| {
+                    let wait = || shared.wait(fd, Mode::Write, Reason::Write, p, p.poller());
+                    wait().unwrap(); // there is room; from here on the edge is consumed
+                    meet(&meets);
+                    // It comes at every moment of the move.
+                    (0..round % 200).for_each(|_| std::hint::spin_loop());
+                    wait()
+                })
+            });
+            meet(&met);
+            desc.register(fd, Mode::Read, &mine).unwrap();
+            // It waits where it did, for what does not come; or it registers anew, and is told at once.
+            let start = Instant::now();
+            while !writer.is_finished() {
+                let stays = desc.home(Mode::Write) != mine.id();
+                if stays && desc.is_waited(Mode::Write) {
+                    desc.signal(Mode::Write);
+                }
+                assert!(start.elapsed() < Duration::from_secs(30), "left behind");
+                std::thread::yield_now();
+            }
+            assert_eq!(writer.join().unwrap(), Ok(()));
+            desc.deregister(fd, true);
+        }
     }
 
     #[test]

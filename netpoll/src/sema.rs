@@ -50,11 +50,10 @@ impl Sema {
             state.queue.push_back(Queued(mine.0));
         }
         loop {
-            let refused = park.may_park().err();
-            if refused.is_none() && slot.block(park, Reason::FdLock, || park.may_park().is_ok()) {
-                return Ok(());
-            }
             let Err(refusal) = park.may_park() else {
+                if slot.wait(park, Reason::FdLock) {
+                    return Ok(());
+                }
                 continue;
             };
             let mut state = self.0.lock();

@@ -28,17 +28,12 @@ pub fn sleep_until(when: u64, park: &dyn Park, poller: &Poller) -> Result<(), Re
     park.may_park()?;
     let sleep = Arc::new(Sleep::default());
     poller.add_sleep(when, sleep.clone());
-    loop {
-        let slept = sleep
-            .slot
-            .block(park, Reason::Sleep, || park.may_park().is_ok());
-        let refused = park.may_park();
-        if slept || refused.is_err() {
-            if !slept {
-                sleep.done.store(true, Ordering::Relaxed);
-                poller.handle().disarmed();
-            }
-            return if slept { Ok(()) } else { refused };
+    while !sleep.slot.wait(park, Reason::Sleep) {
+        if let Err(refusal) = park.may_park() {
+            sleep.done.store(true, Ordering::Relaxed);
+            poller.handle().disarmed();
+            return Err(refusal);
         }
     }
+    Ok(())
 }

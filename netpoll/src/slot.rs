@@ -22,6 +22,8 @@
 //! | `block` and `wait`, after the park | stays, returns the word | to `NIL`, returns true | cannot be | cannot be     |
 //! | [`Slot::settle`], mark    | to `WAIT`     | to `NIL`: `Ready`       | panics: two waiters     | panics: two waiters |
 //! | `settle`, commit          | `Interrupted` | to `NIL`: `Ready`       | to pointer: `Parked`; to `NIL`: `Interrupted`, if the last look forbids it | cannot be |
+//! | `block`, if the last look panics | aborts the process | the same       | cannot be               | to `NIL`            |
+//! | `settle`, if the last look panics | stays         | stays                   | to `NIL`                | cannot be           |
 //!
 //! Whoever takes a waiter out of its slot leaves word in the waiter whether that was a readiness or
 //! only an interrupt. So the slot is empty when the waiter runs again, which saves it a locked
@@ -219,11 +221,10 @@ impl Slot {
             self.consume();
             return Settled::Ready;
         }
-        let new = if last_look() {
-            waiter.as_ptr() as usize
-        } else {
-            NIL
-        };
+        let marked = Marked(self);
+        let stays = last_look();
+        std::mem::forget(marked);
+        let new = if stays { waiter.as_ptr() as usize } else { NIL };
         match self.0.compare_exchange(WAIT, new, SeqCst, SeqCst) {
             Ok(_) if new != NIL => Settled::Parked,
             Ok(_) | Err(NIL) => Settled::Interrupted,
@@ -401,6 +402,16 @@ impl Drop for Entered<'_> {
         if !self.0.retract(self.1) {
             std::process::abort();
         }
+    }
+}
+
+/// Marked with `WAIT`.
+struct Marked<'a>(&'a Slot);
+
+/// Only where the last look panics. What has taken the mark away meanwhile stays.
+impl Drop for Marked<'_> {
+    fn drop(&mut self) {
+        let _ = self.0.0.compare_exchange(WAIT, NIL, SeqCst, SeqCst);
     }
 }
 

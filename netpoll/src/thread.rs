@@ -3,7 +3,8 @@
 //! A thread that meets EAGAIN runs a small poller of its own, as a worker that has only itself: no
 //! hidden runtime, no helper thread. The poller is made at the thread's first wait for a descriptor
 //! and lives as long as the thread. Waits for anything else (a lock, the end of a task) use the
-//! standard library's thread parking until then.
+//! standard library's thread parking until then. In the destructors of a thread that ends, each wait has a
+//! waiter, and if need be a poller, of its own.
 
 use crate::error::Error;
 use crate::park::{Park, Reason, Refusal, Waiter};
@@ -31,11 +32,21 @@ struct ThreadPark {
 }
 
 /// Calls `f` with the calling thread as the one that waits.
-///
-/// # Panics
-/// If the thread is so far in its own end that its thread-locals are gone.
 pub(crate) fn with_thread<R>(f: impl FnOnce(&dyn Park) -> R) -> R {
-    THREAD.with(|thread| f(thread))
+    let mut f = Some(f);
+    let call = |thread: &ThreadPark| f.take().map(|f| f(thread));
+    match THREAD.try_with(call) {
+        Ok(Some(value)) => value,
+        // The thread ends and its thread-local is gone. Others' safety may rest on this wait (`run` lends
+        // out its caller's stack), so it must not panic: it has a waiter of its own.
+        _ => with_own_waiter(f),
+    }
+}
+
+#[cold]
+fn with_own_waiter<R>(f: Option<impl FnOnce(&dyn Park) -> R>) -> R {
+    let f = f.expect("it was not called");
+    f(&ThreadPark::new())
 }
 
 impl ThreadPark {
@@ -56,7 +67,7 @@ impl ThreadPark {
 /// As [`Waiter::ready`]; `waiter` is the first field of a `ThreadPark`.
 unsafe fn ready(waiter: NonNull<Waiter>) {
     // SAFETY: `repr(C)` puts the waiter first, and the thread is parked until `woken` is set, so
-    // its thread-local storage is alive.
+    // its thread-local storage, or its stack, is alive.
     let park = unsafe { waiter.cast::<ThreadPark>().as_ref() };
     // A thread that readies itself does so while it runs its own poller: nothing to wake.
     if THREAD
@@ -80,8 +91,8 @@ unsafe fn ready(waiter: NonNull<Waiter>) {
     }
 }
 
-// SAFETY: the waiter lives in thread-local storage, which outlasts every call made on the thread;
-// `park` returns only after it has consumed one `woken`, which only `ready` sets, and a `ready` that
+// SAFETY: the waiter lives in thread-local storage, or in the frame of `with_own_waiter`, and `with_thread`
+// lends it only for a call that either outlasts; `park` returns only after it has consumed one `woken`, which only `ready` sets, and a `ready` that
 // comes first is found by the first look.
 unsafe impl Park for ThreadPark {
     fn waiter(&self) -> NonNull<Waiter> {
@@ -94,9 +105,10 @@ unsafe impl Park for ThreadPark {
             match self.poller.get() {
                 Some(poller) => {
                     if let Err(err) = poller.poll(None) {
-                        // Nothing that can be waited out makes epoll_wait fail, and the waiter is
-                        // in a slot, so returning is not possible either.
-                        panic!("netpoll: epoll_wait failed: {err}");
+                        // Nothing that can be waited out makes epoll_wait fail, and somebody has
+                        // the waiter's address, so neither a return nor a panic may end this.
+                        eprintln!("netpoll: epoll_wait failed in a thread that waits: {err}");
+                        std::process::abort();
                     }
                 }
                 None => std::thread::park(),

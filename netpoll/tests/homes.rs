@@ -3,6 +3,7 @@
 mod support;
 
 use netpoll::{Error, Fd, Mode, park};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::mpsc::channel;
@@ -197,12 +198,18 @@ fn a_duplicate_that_outlives_its_descriptor_sends_stale_events_to_nobody() {
 
 #[test]
 fn a_descriptor_that_was_duplicated_leaves_epoll_when_it_is_closed() {
-    let (a, b) = unix_pair();
-    register(&a);
-    let duplicate = a.dup().unwrap();
-    a.close().unwrap();
-    let before = stale();
-    b.write(b"x").unwrap();
-    assert_eq!(stale(), before);
-    drop(duplicate);
+    let ways: [fn(&Fd) -> OwnedFd; 2] = [
+        |a| a.dup().unwrap(),
+        |a| a.hold().unwrap().as_fd().try_clone_to_owned().unwrap(),
+    ];
+    for duplicate in ways {
+        let (a, b) = unix_pair();
+        register(&a);
+        let duplicate = duplicate(&a);
+        a.close().unwrap();
+        let before = stale();
+        b.write(b"x").unwrap();
+        assert_eq!(stale(), before);
+        drop(duplicate);
+    }
 }

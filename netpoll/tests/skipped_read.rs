@@ -16,6 +16,10 @@ fn skipped() -> u64 {
     park::with_current(|p| p.poller().counters().skipped_reads.load(SeqCst))
 }
 
+fn eagains() -> u64 {
+    park::with_current(|p| p.poller().counters().eagains.load(SeqCst))
+}
+
 fn ping_pong(a: &Fd, b: Fd, rounds: u64) {
     let echo = start(move || {
         let mut buf = [0; 64];
@@ -99,6 +103,24 @@ fn what_came_before_a_descriptor_was_registered_is_found_after_a_skipped_read() 
         assert_eq!(a.read(&mut [0; 8]), Ok(found));
         assert_eq!(skipped(), before + 1);
     }
+}
+
+#[test]
+fn an_event_that_a_read_was_quicker_than_holds_back_no_skip_after_it() {
+    let (a, b) = tcp_pair();
+    let soon = || after(Duration::from_millis(1));
+    a.set_deadline(&[Mode::Read], soon()).unwrap();
+    assert_eq!(a.read(&mut [0; 8]), Err(Error::Timeout));
+    b.write(b"x").unwrap();
+    // Noted, with nobody to wake: the read below looks for itself.
+    let poll = || park::with_current(|p| p.poller().poll(Some(Duration::ZERO)).unwrap());
+    until("the event comes", || poll() > 0);
+    a.set_deadline(&[Mode::Read], after(BOUND)).unwrap();
+    assert_eq!(a.read(&mut [0; 8]), Ok(1));
+    let (before, vain) = (skipped(), eagains());
+    a.set_deadline(&[Mode::Read], soon()).unwrap();
+    assert_eq!(a.read(&mut [0; 8]), Err(Error::Timeout));
+    assert_eq!((skipped(), eagains()), (before + 1, vain));
 }
 
 /// What a peer does.

@@ -5,6 +5,11 @@ use std::os::fd::AsRawFd;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+/// # Safety
+/// None is needed: it looks at nothing.
+unsafe fn nothing(_: NonNull<Waiter>) {}
 
 static MADE_READY: AtomicUsize = AtomicUsize::new(0);
 
@@ -37,5 +42,27 @@ fn a_timer_that_is_not_the_armed_one_wakes_nobody() {
         assert_eq!(MADE_READY.load(SeqCst), 1, "the armed one");
         desc.evict();
         assert_eq!(MADE_READY.load(SeqCst), 1, "it has left its slot");
+    });
+}
+
+#[test]
+fn a_deadline_at_the_end_of_time_takes_one_timer_however_often_it_is_waited_under() {
+    let (a, _b) = std::os::unix::net::UnixStream::pair().unwrap();
+    let desc = Arc::new(PollDesc::new());
+    let waiter = Waiter::new(nothing);
+    let in_a_thousand_years = Instant::now() + Duration::from_secs(1000 * 366 * 86_400);
+    desc.set_deadline(Mode::Read, clock::of(in_a_thousand_years));
+    park::with_current(|p| {
+        let (poller, fd) = (p.poller(), a.as_raw_fd());
+        let before = poller.timers();
+        for _ in 0..100 {
+            let at = NonNull::from(&waiter);
+            // SAFETY: the waiter lives to the end of this function, and has left its slot before.
+            let parked = unsafe { desc.settle(fd, Mode::Read, at, p, poller) };
+            assert_eq!(parked, Ok(true));
+            desc.interrupt(Mode::Read);
+        }
+        assert_eq!(poller.timers(), before + 1);
+        desc.evict();
     });
 }

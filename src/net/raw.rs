@@ -70,7 +70,6 @@ pub(crate) fn control<T>(on: &impl Raw, f: impl FnOnce(BorrowedFd<'_>) -> T) -> 
 
 /// Keeps the descriptor open until the guard is dropped.
 pub(crate) fn hold(on: &impl Raw) -> io::Result<HeldFd<'_>> {
-    expose(on);
     let done = on.fd().hold().map(HeldFd::new);
     done.map_err(|err| on.control_error(fail::cause(err)))
 }

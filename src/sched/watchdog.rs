@@ -16,11 +16,14 @@
 //! |-----------------------------------|---------------------------------------------------------|
 //! | a worker that has not switched    | a quarter of the threshold                              |
 //! | workers that do                   | twice as long as last time, at most the threshold       |
-//! | workers that sleep                | twice as long as last time, at most [`LONGEST_PAUSE`]   |
+//! | workers that sleep                | twice as long as last time                              |
+//!
+//! Never more than [`LONGEST_PAUSE`], whatever the threshold, nor less than [`SHORTEST_PAUSE`].
 //!
 //! A task that holds its worker is thus reported when that has lasted for one to two thresholds and a
-//! quarter; one that begins when all workers have been asleep for a while, by [`LONGEST_PAUSE`] later. Go: `runtime/proc.go`, `sysmon`, whose looks at busy processors are up
-//! to 10 ms apart, too.
+//! quarter; one that begins when all workers have been asleep for a while, by [`LONGEST_PAUSE`] later.
+//!
+//! Go: `runtime/proc.go`, `sysmon`, whose looks at busy processors are up to 10 ms apart, too.
 
 use super::metrics::add;
 use super::runtime::Shared;
@@ -34,6 +37,8 @@ use std::time::{Duration, Instant};
 
 /// The longest pause between two looks, when nothing runs.
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+/// The shortest, however low the threshold is: without a pause it would itself be what holds a processor.
+const SHORTEST_PAUSE: Duration = Duration::from_micros(100);
 
 /// A task that holds its worker.
 ///
@@ -133,9 +138,8 @@ fn watch(runtime: &Arc<Shared>) {
         })
         .collect();
     let mut pressure = Pressure::new(runtime, now);
-    let threshold = runtime.watchdog.threshold.min(LONGEST_PAUSE);
-    let shortest = threshold / 4;
-    let mut pause = shortest;
+    let threshold = runtime.watchdog.threshold;
+    let mut pause = pause_after(Seen::Held, Duration::ZERO, threshold);
     while !runtime.ending.is_stopping() {
         runtime.ending.pause(pause);
         let (mut busiest, mut stuck) = (Seen::AtRest, true);
@@ -144,12 +148,18 @@ fn watch(runtime: &Arc<Shared>) {
             stuck &= seen.reported || !worker.presence.is_open();
         }
         pressure.round(runtime, busiest > Seen::AtRest, stuck);
-        pause = match busiest {
-            Seen::AtRest => (pause * 2).min(LONGEST_PAUSE),
-            Seen::Switching => (pause * 2).min(threshold),
-            Seen::Held => shortest,
-        };
+        pause = pause_after(busiest, pause, threshold);
     }
+}
+
+/// How long until the next look, after one that came `pause` after the one before.
+fn pause_after(seen: Seen, pause: Duration, threshold: Duration) -> Duration {
+    let most = match seen {
+        Seen::AtRest => return (pause * 2).min(LONGEST_PAUSE),
+        Seen::Switching => threshold.min(pause * 2),
+        Seen::Held => threshold / 4,
+    };
+    most.clamp(SHORTEST_PAUSE, LONGEST_PAUSE)
 }
 
 /// What one look at one worker shows.
@@ -207,4 +217,33 @@ fn look(runtime: &Shared, worker: &WorkerShared, seen: &mut Watched) -> Seen {
         }
     }
     Seen::Held
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_looks_often_only_while_somebody_is_held_and_never_without_a_pause() {
+        let ms = Duration::from_millis;
+        let default = |seen, pause| pause_after(seen, pause, ms(10));
+        assert_eq!(default(Seen::Held, ms(100)), ms(10) / 4);
+        let ups = |seen| {
+            let mut pause = default(Seen::Held, ms(100));
+            std::iter::repeat_with(move || {
+                pause = default(seen, pause);
+                pause
+            })
+        };
+        let busy: Vec<_> = ups(Seen::Switching).take(4).collect();
+        assert_eq!(busy, [ms(5), ms(10), ms(10), ms(10)]);
+        assert_eq!(ups(Seen::AtRest).nth(10), Some(LONGEST_PAUSE));
+        for seen in [Seen::AtRest, Seen::Switching, Seen::Held] {
+            for threshold in [Duration::from_nanos(1), Duration::MAX] {
+                let first = pause_after(Seen::Held, Duration::ZERO, threshold);
+                let next = pause_after(seen, first, threshold);
+                assert!((SHORTEST_PAUSE..=LONGEST_PAUSE).contains(&next), "{next:?}");
+            }
+        }
+    }
 }

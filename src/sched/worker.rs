@@ -113,6 +113,13 @@ pub(crate) fn current<'a>() -> Option<&'a Worker> {
     unsafe { WORKER.get().as_ref() }
 }
 
+/// The worker of the calling task, if that may give way: it does not unwind, and it is a task, not a call
+/// on the worker's stack ([`crate::task::on_worker_stack`]).
+#[inline(always)]
+pub(crate) fn of_task<'a>() -> Option<&'a Worker> {
+    current().filter(|worker| worker.running().is_some() && !std::thread::panicking())
+}
+
 /// Counts a panic of the task that runs.
 pub(crate) fn note_panic() {
     if let Some(worker) = current() {
@@ -526,8 +533,8 @@ unsafe impl Park for Worker {
         add(parked, 1);
         task.why.set(why);
         task.parked_in.set(slot);
-        // SAFETY: we are on this task's stack; `may_park` and `task::wait` keep a task that unwinds
-        // from coming here.
+        // SAFETY: we are on this task's stack; `may_park` and `of_task` keep a task that unwinds from
+        // coming here.
         unsafe { task.way_back.suspend() };
         task.parked_in.set(std::ptr::null());
         set(parked, parked.load(Relaxed).wrapping_sub(1));

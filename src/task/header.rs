@@ -92,7 +92,8 @@ struct VTable {
     free_payload: Option<unsafe fn(*mut u8)>,
 }
 
-/// A closure that becomes its result.
+/// A closure that becomes its result. `repr(C)`, so that both start where it starts.
+#[repr(C)]
 union Payload<F, T> {
     closure: ManuallyDrop<F>,
     result: ManuallyDrop<std::thread::Result<T>>,
@@ -290,13 +291,13 @@ impl Header {
         if self.bits.is_over() {
             return;
         }
-        match worker::current() {
-            Some(worker) if !std::thread::panicking() => self.wait_as(worker),
-            _ => self.wait_as_thread(),
+        match worker::of_task() {
+            Some(worker) => self.wait_as(worker),
+            None => self.wait_as_thread(),
         }
     }
 
-    /// A plain thread; or no switch while the task unwinds: its thread waits.
+    /// Where there is no task, or it must not switch: the thread waits.
     #[cold]
     fn wait_as_thread(&self) {
         netpoll::park::with_thread(|park| self.wait_as(park));
@@ -315,7 +316,8 @@ impl Header {
     /// # Safety
     /// The task is done, `T` is its result type, and this is the only call.
     pub(crate) unsafe fn take_result<T>(&self) -> std::thread::Result<T> {
-        // SAFETY: a done task has written its result, and the handle has not detached. A union's fields start at its start, whatever the closure's type was.
+        // SAFETY: a done task has written its result, and the handle has not detached. The result is at
+        // the start of its `Payload`, whatever the closure's type was.
         unsafe { self.payload.get().cast::<std::thread::Result<T>>().read() }
     }
 

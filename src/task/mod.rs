@@ -384,10 +384,10 @@ fn sleep_to(when: u64) {
 /// Parks the caller in `slot` until it is made ready, whatever happens meanwhile: for waits that
 /// others' safety rests on, which a shutdown must not cut short.
 pub(crate) fn wait(slot: &Slot, why: Reason) {
-    match worker::current() {
-        Some(worker) if !std::thread::panicking() => while !slot.wait(worker, why) {},
-        // A plain thread; or no switch while the task unwinds: its thread waits.
-        _ => netpoll::park::with_thread(|park| while !slot.wait(park, why) {}),
+    match worker::of_task() {
+        Some(worker) => while !slot.wait(worker, why) {},
+        // Where there is no task, or it must not switch: the thread waits.
+        None => netpoll::park::with_thread(|park| while !slot.wait(park, why) {}),
     }
 }
 
@@ -412,9 +412,8 @@ where
     F: FnOnce() -> T + Send,
     T: Send,
 {
-    let worker = match worker::current() {
-        Some(worker) if worker.running().is_some() && !std::thread::panicking() => worker,
-        _ => return f(),
+    let Some(worker) = worker::of_task() else {
+        return f();
     };
     let packet = Packet {
         f: UnsafeCell::new(Some(f)),

@@ -23,7 +23,9 @@ use std::ptr::NonNull;
 ///
 /// While `f` runs there is no task: what waits in there waits as a plain thread does, and holds its
 /// worker; [`task::current`](super::current) is that of a thread, task-locals are the thread's, and
-/// [`yield_now`](super::yield_now) does nothing. What is spawned in there is spawned as ever.
+/// [`yield_now`](super::yield_now) does nothing. What is spawned in there is spawned as ever; but what
+/// only this worker can run, such as a task that has started on it, does not run before `f` has returned,
+/// so waiting for that in there is waiting for ever.
 ///
 /// ```
 /// fn depth(n: u32) -> u32 {

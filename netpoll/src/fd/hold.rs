@@ -11,6 +11,7 @@
 use super::Fd;
 use crate::error::Error;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::atomic::Ordering::Relaxed;
 
 /// Keeps a descriptor open, and its number this descriptor's, for as long as it lives. Made by
 /// [`Fd::hold`].
@@ -88,6 +89,11 @@ impl Fd {
     ///
     /// Go: `internal/poll.FD.incref`.
     pub fn hold(&self) -> Result<Hold<'_>, Error> {
+        self.exposed.store(true, Relaxed);
+        self.keep()
+    }
+
+    fn keep(&self) -> Result<Hold<'_>, Error> {
         if self.mutex.incref() {
             Ok(Hold(self))
         } else {
@@ -96,7 +102,9 @@ impl Fd {
     }
 
     /// Runs `f` on the descriptor with a reference held, so that it stays open; it takes no lock
-    /// and never waits behind one.
+    /// and never waits behind one. A duplicate that `f` makes is better made by [`Fd::dup`] or under
+    /// [`Fd::hold`]: of this one the descriptor does not know, and if it outlives it, it goes on waking
+    /// the poller for nothing.
     ///
     /// ```
     /// use netpoll::{Error, Fd, Kind};
@@ -118,7 +126,7 @@ impl Fd {
     ///
     /// Go: `internal/poll.FD.RawControl`.
     pub fn with<R>(&self, f: impl FnOnce(BorrowedFd<'_>) -> R) -> Result<R, Error> {
-        let hold = self.hold()?;
+        let hold = self.keep()?;
         Ok(f(hold.as_fd()))
     }
 }
