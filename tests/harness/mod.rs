@@ -147,6 +147,19 @@ pub fn stays(mut condition: impl FnMut() -> bool) -> bool {
     waiting::find(TICK, sleep, || (!condition()).then_some(())).is_none()
 }
 
+/// What `attempt` gives, once it gives something: it is tried with `time`, with twice as much, and so
+/// on. For what must happen within a time, but may be kept from it by a busy machine.
+#[track_caller]
+pub fn in_some_time<T>(mut time: Duration, mut attempt: impl FnMut(Duration) -> Option<T>) -> T {
+    loop {
+        if let Some(done) = attempt(time) {
+            return done;
+        }
+        time *= 2;
+        assert!(time < Duration::from_secs(60), "never in time");
+    }
+}
+
 /// The deadline `millis` from now.
 pub fn after(millis: u64) -> Option<Instant> {
     Some(Instant::now() + Duration::from_millis(millis))
