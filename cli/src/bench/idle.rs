@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::load::progress::Progress;
 use crate::output;
 use crate::sys::process::{self, Memory};
-use crate::units::{bytes, grouped};
+use crate::units::{bytes, connections};
 
 /// One server's memory.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -75,13 +75,7 @@ pub fn run(
         if stop.load(Ordering::Relaxed) {
             break;
         }
-        progress.show(|| {
-            format!(
-                "{} idle connections: {}",
-                grouped(conns as u64),
-                contender.name
-            )
-        });
+        progress.show(|| format!("idle, {}: {}", connections(conns), contender.name));
         let one = one(workload, conns, size, lineup, places, &contender);
         found.push(one.unwrap_or_else(|why| Idle {
             name: contender.name.into(),
@@ -206,7 +200,6 @@ pub fn rows(found: &[Idle]) -> Vec<Vec<String>> {
 
 /// The table as text.
 pub fn text(workload: &Workload, conns: usize, found: &[Idle]) -> String {
-    let conns = grouped(conns as u64);
-    let title = format!("idle ({}), {conns} connections", workload.about);
+    let title = format!("idle ({}), {}", workload.about, connections(conns));
     output::section(&title, &HEADS, rows(found), &[])
 }

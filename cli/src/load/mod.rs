@@ -35,7 +35,7 @@ use std::time::Duration;
 use crate::args::LoadArgs;
 use crate::failure::{Failure, reason};
 use crate::sys::{limits, signals};
-use crate::units::grouped;
+use crate::units::{connections, grouped};
 
 use engine::{Clocks, Engine, Stretch};
 use live::Live;
@@ -99,9 +99,9 @@ pub fn make_room(conns: usize, others: usize) -> Result<(), Failure> {
     }
     let most = limit.saturating_sub(spare);
     Err(Failure::new(format!(
-        "too many open files: {} connections need {} descriptors and the limit is {} \
+        "too many open files: {} would take {} descriptors and the limit is {} \
          (use --conns {most}, or raise `ulimit -Hn`)",
-        grouped(conns as u64),
+        connections(conns),
         grouped(conns as u64 + spare),
         grouped(limit),
     )))
@@ -158,10 +158,8 @@ pub fn run(
             last = (std::time::Instant::now(), requests);
             progress.show(|| {
                 let rate = grouped(rate as u64);
-                format!(
-                    "{rate} requests/s, {} connections, {errors} errors",
-                    grouped(conns)
-                )
+                let conns = connections(conns as usize);
+                format!("{rate} requests/s, {conns}, {errors} errors")
             });
         }
         progress.finish();
