@@ -102,6 +102,8 @@ fn a_server_that_answers_other_bytes_is_wrong() {
     });
     let report = load(&plan(addr, Protocol::Echo { size: 64 }), 1, 100);
     assert_eq!(report.requests, 0);
+    let text = report.text();
+    assert!(text.contains("latency       -\n"), "{text}");
     assert!(
         report.errors_by_kind["wrong"].as_u64() >= Some(4),
         "{:?}",
