@@ -97,10 +97,13 @@ pub fn make_room(conns: usize, others: usize) -> Result<(), Failure> {
     if conns as u64 + spare <= limit {
         return Ok(());
     }
-    let most = limit.saturating_sub(spare);
+    let fewer = match limit.saturating_sub(spare) {
+        0 => String::new(),
+        most => format!("use --conns {most}, or "),
+    };
     Err(Failure::new(format!(
         "too many open files: {} would take {} descriptors and the limit is {} \
-         (use --conns {most}, or raise `ulimit -Hn`)",
+         ({fewer}raise `ulimit -Hn`)",
         connections(conns),
         grouped(conns as u64 + spare),
         grouped(limit),
