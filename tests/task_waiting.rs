@@ -308,11 +308,10 @@ fn joining_waits_for_tasks_of_other_workers() {
 fn a_sleep_of_no_time_still_gives_the_others_a_turn() {
     within(BOUND, || {
         runtime(1).run(|| {
-            let done = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+            let done = Arc::new(AtomicBool::new(false));
             let theirs = done.clone();
-            let other =
-                gopark::spawn(move || theirs.store(true, std::sync::atomic::Ordering::SeqCst));
-            while !done.load(std::sync::atomic::Ordering::SeqCst) {
+            let other = gopark::spawn(move || theirs.store(true, SeqCst));
+            while !done.load(SeqCst) {
                 gopark::sleep(Duration::ZERO);
             }
             other.join().unwrap();
