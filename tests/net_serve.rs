@@ -366,6 +366,102 @@ fn a_refusal_is_counted_before_its_client_sees_it() {
     });
 }
 
+/// Notes how many have been refused when it is dropped, and with that closed.
+#[derive(Debug)]
+struct Noting {
+    server: ServerHandle,
+    refused: Arc<Mutex<Vec<u64>>>,
+}
+
+impl Drop for Noting {
+    fn drop(&mut self) {
+        let refused = self.server.stats().refused;
+        self.refused.lock().unwrap().push(refused);
+    }
+}
+
+/// It is never handled.
+impl Conn for Noting {
+    fn read(&self, _: &mut [u8]) -> io::Result<usize> {
+        unreachable!()
+    }
+
+    fn write(&self, _: &[u8]) -> io::Result<usize> {
+        unreachable!()
+    }
+
+    fn write_some(&self, _: &[u8]) -> io::Result<usize> {
+        unreachable!()
+    }
+
+    fn close(&self) -> io::Result<()> {
+        unreachable!()
+    }
+
+    fn local_addr(&self) -> Option<Addr> {
+        None
+    }
+
+    fn remote_addr(&self) -> Option<Addr> {
+        None
+    }
+
+    fn set_read_deadline(&self, _: Option<Instant>) -> io::Result<()> {
+        unreachable!()
+    }
+
+    fn set_write_deadline(&self, _: Option<Instant>) -> io::Result<()> {
+        unreachable!()
+    }
+}
+
+/// Accepts three connections, and then fails for good.
+#[derive(Debug)]
+struct Three {
+    accepted: AtomicU64,
+    server: ServerHandle,
+    refused: Arc<Mutex<Vec<u64>>>,
+}
+
+impl Listener for Three {
+    fn accept(&self) -> io::Result<Box<dyn Conn>> {
+        if self.accepted.fetch_add(1, SeqCst) == 3 {
+            return Err(io::Error::from_raw_os_error(libc::EINVAL));
+        }
+        Ok(Box::new(Noting {
+            server: self.server.clone(),
+            refused: self.refused.clone(),
+        }))
+    }
+
+    fn close(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn addr(&self) -> Addr {
+        TcpListener::bind("127.0.0.1:0").unwrap().addr()
+    }
+}
+
+#[test]
+fn a_connection_for_which_no_task_can_be_had_is_counted_as_refused_before_it_is_closed() {
+    let runtime = gopark::Runtime::builder().workers(1).build().unwrap();
+    let ended = runtime.handle();
+    drop(runtime);
+    let server = Server::new().runtime(ended);
+    let (handle, refused) = (server.handle(), Arc::default());
+    let listener: Box<dyn Listener> = Box::new(Three {
+        accepted: AtomicU64::new(0),
+        server: server.handle(),
+        refused: Arc::clone(&refused),
+    });
+    let err = server.serve(listener, |_: &dyn Conn| unreachable!());
+    assert_eq!(err.unwrap_err().errno(), Some(libc::EINVAL));
+    assert_eq!(*refused.lock().unwrap(), [1, 2, 3]);
+    let stats = handle.stats();
+    assert_eq!((stats.refused, stats.exhausted, stats.active), (3, 3, 0));
+}
+
 #[test]
 fn an_error_that_no_waiting_cures_ends_the_server_with_it() {
     let (inner, _) = bind();

@@ -8,7 +8,7 @@ use std::net::{TcpListener, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use support::{BOUND, eventually, runtime, text, threads_named, within};
 
 /// A runtime with a name of its own, so that its threads can be counted.
@@ -23,6 +23,13 @@ fn named(name: &str, workers: usize) -> Runtime {
 /// Waits until so many tasks of the runtime are parked for `why`.
 fn until_parked(runtime: &Runtime, why: Reason, n: u64) {
     eventually(why.name(), || runtime.metrics().total.parked_for(why) == n);
+}
+
+/// What `attempt` finds within some bound: on a busy machine, what can end may need a longer one.
+fn in_some_bound<T>(attempt: impl FnMut(Duration) -> Option<T>) -> T {
+    let bounds = [1, 4, 16].map(Duration::from_secs);
+    let found = bounds.into_iter().find_map(attempt);
+    found.expect("something never ends")
 }
 
 #[test]
@@ -99,30 +106,30 @@ fn a_blocking_closure_is_waited_for() {
 #[test]
 fn a_loop_that_ignores_errors_does_not_hold_its_thread() {
     within(BOUND, || {
-        let runtime = named("deaf", 2);
-        let (conn, _peer) = std::os::unix::net::UnixStream::pair().unwrap();
-        let conn = Fd::new(conn.into(), Kind::STREAM).unwrap();
-        let deaf = gopark::task::Builder::new().name("deaf reader");
-        let reader = deaf.spawn_in(&runtime.handle(), move || {
-            loop {
-                let _ = conn.read(&mut [0; 8]);
-            }
+        let (report, name, handle, reader, parker) = in_some_bound(|bound| {
+            let name = format!("deaf-{bound:?}");
+            let runtime = named(&name, 2);
+            let (conn, _peer) = std::os::unix::net::UnixStream::pair().unwrap();
+            let conn = Fd::new(conn.into(), Kind::STREAM).unwrap();
+            let deaf = gopark::task::Builder::new().name("deaf reader");
+            let reader = deaf.spawn_in(&runtime.handle(), move || {
+                loop {
+                    let _ = conn.read(&mut [0; 8]);
+                }
+            });
+            let parker = runtime.handle().spawn(|| {
+                loop {
+                    gopark::park();
+                }
+            });
+            until_parked(&runtime, Reason::Read, 1);
+            until_parked(&runtime, Reason::Park, 1);
+            let handle = runtime.handle();
+            let report = runtime.shutdown_timeout(bound);
+            let ended = report.stuck_threads == 0;
+            ended.then_some((report, name, handle, reader.unwrap(), parker))
         });
-        let reader = reader.unwrap();
-        let parker = runtime.handle().spawn(|| {
-            loop {
-                gopark::park();
-            }
-        });
-        until_parked(&runtime, Reason::Read, 1);
-        until_parked(&runtime, Reason::Park, 1);
-        let handle = runtime.handle();
-        let report = runtime.shutdown_timeout(Duration::from_secs(2));
-        assert_eq!(
-            (report.leaked.len(), report.stuck_threads),
-            (2, 0),
-            "{report}"
-        );
+        assert_eq!(report.leaked.len(), 2, "{report}");
         assert!(
             report.leaked.iter().any(|t| t.starts_with("deaf reader")),
             "{report}"
@@ -137,7 +144,7 @@ fn a_loop_that_ignores_errors_does_not_hold_its_thread() {
         // They stay, asleep, because what the tasks have lent out may lead to their thread-locals.
         assert!((1..=2).contains(&report.kept_threads), "{report:?}");
         eventually("the other threads end", || {
-            threads_named("deaf") == report.kept_threads
+            threads_named(&name) == report.kept_threads
         });
     });
 }
@@ -161,27 +168,30 @@ fn a_park_that_begins_while_the_runtime_ends_returns() {
 #[test]
 fn a_task_that_never_gives_way_is_reported_as_a_stuck_thread() {
     within(BOUND, || {
-        let runtime = named("hog", 2);
-        let (stop, started) = (
-            Arc::new(AtomicBool::new(false)),
-            Arc::new(AtomicBool::new(false)),
-        );
-        let (end, begun) = (stop.clone(), started.clone());
-        let hog = runtime.handle().spawn(move || {
-            begun.store(true, SeqCst);
-            eventually("it is told to stop", || end.load(SeqCst));
+        let report = in_some_bound(|bound| {
+            let runtime = named("hog", 2);
+            let (stop, started) = (
+                Arc::new(AtomicBool::new(false)),
+                Arc::new(AtomicBool::new(false)),
+            );
+            let (end, begun) = (stop.clone(), started.clone());
+            let hog = runtime.handle().spawn(move || {
+                begun.store(true, SeqCst);
+                eventually("it is told to stop", || end.load(SeqCst));
+            });
+            eventually("the hog runs", || started.load(SeqCst));
+            let report = runtime.shutdown_timeout(bound);
+            // When it gives way after all, everything ends.
+            stop.store(true, SeqCst);
+            eventually("the threads end", || threads_named("hog") == 0);
+            hog.join().unwrap();
+            (report.stuck_threads < 2).then_some(report)
         });
-        eventually("the hog runs", || started.load(SeqCst));
-        let report = runtime.shutdown_timeout(Duration::from_secs(2));
         assert_eq!(
             (report.stuck_threads, report.is_clean()),
             (1, false),
             "{report}"
         );
-        // When it gives way after all, everything ends.
-        stop.store(true, SeqCst);
-        eventually("the threads end", || threads_named("hog") == 0);
-        hog.join().unwrap();
     });
 }
 
@@ -320,22 +330,17 @@ fn a_runtime_dropped_by_its_own_task_ends_behind_it() {
 }
 
 #[test]
-fn a_runtime_dropped_by_its_own_blocking_closure_does_not_wait_for_itself() {
+fn a_runtime_ended_by_its_own_blocking_closure_does_not_wait_for_itself() {
     within(BOUND, || {
         let runtime = runtime(1);
         let (tx, rx) = mpsc::channel::<Runtime>();
         let task = runtime.handle().spawn(move || {
-            gopark::blocking(move || {
-                let begun = Instant::now();
-                drop(rx.recv().unwrap());
-                begun.elapsed()
-            })
+            // Waiting for itself it would wait out its bound, which is longer than that of the test.
+            gopark::blocking(move || rx.recv().unwrap().shutdown_timeout(BOUND * 10))
         });
         tx.send(runtime).unwrap();
-        assert!(
-            task.join().unwrap() < Duration::from_secs(4),
-            "it waited out its bound"
-        );
+        let report = task.join().unwrap();
+        assert!(report.in_background, "{report}");
     });
 }
 

@@ -3,7 +3,9 @@
 mod harness;
 
 use gopark::net::{NetError, TcpConn};
-use harness::{everywhere, lines::*, pair, scope, sleep, until, until_readable, until_state};
+use harness::{
+    everywhere, in_some_time, lines::*, pair, scope, sleep, until, until_readable, until_state,
+};
 use std::{
     io::{self, Read},
     sync::atomic::{AtomicUsize, Ordering::SeqCst},
@@ -185,42 +187,61 @@ fn a_deadline_reaches_operations_that_wait_already() {
         out.name_pair(&client, &server);
         let big = vec![0; 64 << 20];
         let far = ms(3_600_000);
-        // A read that waits while its deadline is moved, and when it ends. The margins are wide: a
-        // busy machine may be slow to move a deadline before it comes.
+        // A read that waits while its deadline is moved, after one tick, and when it ends.
         for (what, first, then) in [
-            ("SetReadDeadline(now) during Read", None, ms(50)),
-            ("set while blocked", None, ms(150)),
-            ("extended while blocked", Some(ms(400)), ms(550)),
-            ("shortened while blocked", Some(far), ms(100)),
+            ("SetReadDeadline(now) during Read", None, 1),
+            ("set while blocked", None, 3),
+            ("extended while blocked", Some(8), 11),
+            ("shortened while blocked", Some(100_000), 2),
         ] {
-            let start = Instant::now();
-            let first = first.map(|first| start + first);
-            server.set_read_deadline(first).unwrap();
-            let result = scope(|s| {
-                s.spawn(|| {
-                    // The program's: `when` counts from here, too.
-                    sleep(ms(50));
-                    server.set_read_deadline(Some(start + then)).unwrap();
-                });
-                server.read(&mut [0; 4])
+            let (when, result) = in_some_time(ms(20), |tick| {
+                let start = Instant::now();
+                let at = |ticks| start + tick * ticks;
+                server.set_read_deadline(first.map(at)).unwrap();
+                scope(|s| {
+                    let mover = s.spawn(|| {
+                        // The program's: `when` counts from here, too.
+                        sleep(tick);
+                        server.set_read_deadline(Some(at(then))).unwrap();
+                        first.is_none_or(|first| Instant::now() < at(first))
+                    });
+                    let result = server.read(&mut [0; 4]);
+                    let when = elapsed(start, tick * then);
+                    mover.wait().then_some((when, result))
+                })
             });
-            let when = elapsed(start, then);
             let err = out.error(result);
             out.print(format!("{what}: {when} n=0 err={err}"));
         }
 
-        server.set_read_deadline(after(ms(400))).unwrap();
-        scope(|s| {
-            s.spawn(|| {
-                sleep(ms(50));
-                server.set_read_deadline(None).unwrap();
-                // Until the deadline that was cleared is over.
-                sleep(ms(450));
-                client.write(b"ok").unwrap();
-            });
-            let what = "cleared while blocked, data at 200ms: ";
-            read_text(&mut out, &server, what);
+        let (buf, result) = in_some_time(ms(20), |tick| {
+            let start = Instant::now();
+            server.set_read_deadline(Some(start + 8 * tick)).unwrap();
+            scope(|s| {
+                let mover = s.spawn(|| {
+                    sleep(tick);
+                    server.set_read_deadline(None).unwrap();
+                    let in_time = start.elapsed() < 8 * tick;
+                    // Until the deadline that was cleared is over.
+                    sleep(9 * tick);
+                    client.write(b"ok").unwrap();
+                    in_time
+                });
+                let mut buf = [0; 16];
+                let result = server.read(&mut buf);
+                if !mover.wait() {
+                    // It may have timed out, and then the bytes are still there.
+                    server.set_read_deadline(None).unwrap();
+                    let left = result.is_err().then(|| server.read(&mut buf).unwrap());
+                    assert!(left.is_none_or(|n| n == 2));
+                    return None;
+                }
+                Some((buf, result))
+            })
         });
+        let text = String::from_utf8_lossy(&buf[..moved(&result)]).into_owned();
+        let what = "cleared while blocked, data at 200ms: ";
+        out.read(&format!("{what}{text}"), result);
 
         scope(|s| {
             server.set_read_deadline(after(ms(50))).unwrap();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::bench::contender::CONTENDERS;
 use crate::bench::workload::WORKLOADS;
@@ -436,13 +436,17 @@ pub fn parse() -> Result<Option<Command>, Failure> {
                 output::print(&error.to_string())?;
                 std::process::exit(0)
             }
-            _ => Err(Failure::usage(usage_line(&error.to_string()))),
+            _ => {
+                let first = std::env::args().nth(1).unwrap_or_default();
+                Err(Failure::usage(usage_line(&error.to_string(), &first)))
+            }
         },
     }
 }
 
-/// clap explains a mistake over several lines and paragraphs; scripts and logs want one.
-fn usage_line(text: &str) -> String {
+/// clap explains a mistake over several lines and paragraphs; scripts and logs want one. With the help to
+/// read, which is that of the subcommand if `first` names one.
+fn usage_line(text: &str, first: &str) -> String {
     let told = text.split("\nUsage:").next().unwrap_or(text);
     let told = told.split("\nFor more information").next().unwrap_or(told);
     let told = told.trim().trim_start_matches("error: ");
@@ -451,16 +455,17 @@ fn usage_line(text: &str) -> String {
         .map(str::trim)
         .filter(|line| !line.is_empty())
         .collect();
-    format!(
-        "{} (try 'gopark --help')",
-        lines.join("; ").replace(":; ", ": ")
-    )
+    let told = lines.join("; ").replace(":; ", ": ");
+    let help = match Cli::command().find_subcommand(first) {
+        Some(command) => format!("gopark {} --help", command.get_name()),
+        None => "gopark --help".into(),
+    };
+    format!("{told} (try '{help}')")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {
@@ -470,17 +475,21 @@ mod tests {
     #[test]
     fn a_usage_error_is_folded_into_one_line() {
         let error = Cli::try_parse_from(["gopark", "load"]).unwrap_err();
-        let line = usage_line(&error.to_string());
+        let line = usage_line(&error.to_string(), "load");
         assert!(!line.contains('\n'));
+        assert!(line.ends_with("(try 'gopark load --help')"), "{line}");
         assert!(
             line.contains("required arguments were not provided: --addr <ADDR>"),
             "{line}"
         );
         let error = Cli::try_parse_from(["gopark", "load", "--adr", "1"]).unwrap_err();
-        let line = usage_line(&error.to_string());
+        let line = usage_line(&error.to_string(), "load");
         assert!(
             line.contains("--adr") && line.contains("'--addr'"),
             "{line}"
         );
+        let error = Cli::try_parse_from(["gopark", "laod"]).unwrap_err();
+        let line = usage_line(&error.to_string(), "laod");
+        assert!(line.ends_with("(try 'gopark --help')"), "{line}");
     }
 }

@@ -89,7 +89,7 @@ pub fn address(text: &str) -> Result<SocketAddr, String> {
             .ok()
             .and_then(|mut addrs| addrs.next())
             .ok_or_else(|| format!("no address known for host '{host}'")),
-        _ => Err("use host:port, as in 127.0.0.1:7000".into()),
+        _ => Err("use host:port, as in 127.0.0.1:7000; a port is at most 65535".into()),
     }
 }
 

@@ -1,8 +1,10 @@
 //! Every server that can be compared answers rightly, alone and under load.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
-use std::process::{Child, Command, Stdio};
+mod server;
+
+use server::{PATIENCE, Server, load};
+use std::io::{Read, Write};
+use std::net::{Shutdown, UdpSocket};
 use std::time::Duration;
 
 const KINDS: &[&str] = &[
@@ -17,44 +19,6 @@ const KINDS: &[&str] = &[
     #[cfg(feature = "peers")]
     "smol",
 ];
-
-/// A server process that ends with the test.
-struct Server {
-    process: Child,
-    addr: SocketAddr,
-}
-
-impl Server {
-    fn start(arguments: &[&str]) -> Server {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_gopark"));
-        command
-            .args(arguments)
-            .args(["--addr", "127.0.0.1:0"])
-            .stdout(Stdio::piped());
-        let mut process = command.spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        let addr = line.split_whitespace().nth(2).unwrap().parse().unwrap();
-        Server { process, addr }
-    }
-
-    fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.addr).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(30)))
-            .unwrap();
-        stream
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-    }
-}
 
 #[test]
 fn an_echo_server_sends_everything_back_and_then_closes() {
@@ -118,23 +82,7 @@ fn load_reports_no_errors_against_any_server() {
             (&["http"], &["--http", "--requests-per-conn", "1"]),
         ] {
             let server = Server::start(&[&["peer", kind], service].concat());
-            let addr = server.addr.to_string();
-            let common = [
-                "load", "--addr", &addr, "--time", "200ms", "--conns", "20", "--json",
-            ];
-            let output = Command::new(env!("CARGO_BIN_EXE_gopark"))
-                .args(common)
-                .args(extra)
-                .output()
-                .unwrap();
-            let error = String::from_utf8_lossy(&output.stderr);
-            assert!(output.status.success(), "{kind} {extra:?}: {error}");
-            let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-            assert_eq!(report["errors"], 0, "{kind} {extra:?}: {report}");
-            assert!(
-                report["requests"].as_u64() > Some(20),
-                "{kind} {extra:?}: {report}"
-            );
+            let report = load(server.addr, &[&["--conns", "20"], extra].concat());
             assert_eq!(report["loop_kind"], "closed");
             assert!(report["latency_ns"]["p50"].as_u64() > Some(0));
         }
@@ -155,9 +103,7 @@ fn datagrams_come_back_to_whoever_sent_them() {
             .map(|_| {
                 let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
                 socket.connect(server.addr).unwrap();
-                socket
-                    .set_read_timeout(Some(Duration::from_secs(30)))
-                    .unwrap();
+                socket.set_read_timeout(Some(PATIENCE)).unwrap();
                 socket
             })
             .collect();
@@ -231,5 +177,5 @@ fn an_echo_without_waiting_tasks_answers_until_the_end() {
         assert_eq!(answer, [round; 100]);
     }
     stream.shutdown(Shutdown::Write).unwrap();
-    assert_eq!(stream.read(&mut [0; 10]).unwrap(), 0);
+    assert_eq!(stream.read_to_end(&mut Vec::new()).unwrap(), 0);
 }

@@ -1,124 +1,22 @@
 //! The servers on gopark: their answers, their deadlines, and how they stop.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Output, Stdio};
+mod server;
+
+use server::{PATIENCE, Server, load, until};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// Far longer than anything here takes, even on a machine that is busy with other things.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Waits until `look` finds something.
-#[track_caller]
-fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < end, "{what}: not within {PATIENCE:?}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-struct Server {
-    process: Child,
-    addr: SocketAddr,
-}
-
-impl Server {
-    fn start(arguments: &[&str]) -> Server {
-        Server::run(Command::new(env!("CARGO_BIN_EXE_gopark")), arguments)
-    }
-
-    /// A server that may have so many files open, its connections among them.
-    fn start_with_open_files(most: usize, arguments: &[&str]) -> Server {
-        let mut command = Command::new("sh");
-        command.args(["-c", &format!("ulimit -n {most}; exec \"$0\" \"$@\"")]);
-        command.arg(env!("CARGO_BIN_EXE_gopark"));
-        Server::run(command, arguments)
-    }
-
-    fn run(mut command: Command, arguments: &[&str]) -> Server {
-        command
-            .arg("serve")
-            .args(arguments)
-            .args(["--addr", "127.0.0.1:0"]);
-        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(process.stdout.as_mut().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        let addr = line.split_whitespace().nth(2).unwrap().parse().unwrap();
-        Server { process, addr }
-    }
-
-    fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.addr).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream
-    }
-
-    /// Sends all of `request`, and gives everything until the server closes.
-    fn ask(&self, request: &str) -> String {
-        let mut stream = self.connect();
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
-    }
-
-    fn signal(&self, name: &str) {
-        let pid = self.process.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args([name, &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
-    }
-
-    /// The exit code, once the process has ended.
-    fn exit_code(&mut self) -> Option<i32> {
-        until("the server ends", || self.process.try_wait().unwrap()).code()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended already, as the test wanted.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn load(addr: SocketAddr, extra: &[&str]) -> serde_json::Value {
-    let Output {
-        stdout,
-        stderr,
-        status,
-    } = Command::new(env!("CARGO_BIN_EXE_gopark"))
-        .args([
-            "load",
-            "--addr",
-            &addr.to_string(),
-            "--time",
-            "300ms",
-            "--json",
-            "--quiet",
-        ])
-        .args(extra)
-        .output()
-        .unwrap();
-    assert!(status.success(), "{}", String::from_utf8_lossy(&stderr));
-    serde_json::from_slice(&stdout).unwrap()
+/// `gopark serve`, on a free port.
+fn serve(arguments: &[&str]) -> Server {
+    Server::start(&[&["serve"], arguments].concat())
 }
 
 #[test]
 fn echo_and_http_serve_a_load_without_errors() {
-    let echo = Server::start(&["echo"]);
-    let http = Server::start(&["http", "--workers", "2"]);
+    let echo = serve(&["echo"]);
+    let http = serve(&["http", "--workers", "2"]);
     for (server, extra) in [
         (&echo, &["--conns", "50"][..]),
         (&echo, &["--size", "100k", "--conns", "4"]),
@@ -127,18 +25,13 @@ fn echo_and_http_serve_a_load_without_errors() {
         (&http, &["--http", "--pipeline", "16"]),
         (&http, &["--http", "--requests-per-conn", "1"]),
     ] {
-        let report = load(server.addr, extra);
-        assert_eq!(report["errors"], 0, "{extra:?}: {report}");
-        assert!(
-            report["requests"].as_u64() > Some(20),
-            "{extra:?}: {report}"
-        );
+        load(server.addr, extra);
     }
 }
 
 #[test]
 fn discard_reads_everything_and_answers_nothing() {
-    let server = Server::start(&["discard"]);
+    let server = serve(&["discard"]);
     let mut stream = server.connect();
     stream.write_all(&vec![b'x'; 10 << 20]).unwrap();
     stream.shutdown(std::net::Shutdown::Write).unwrap();
@@ -149,7 +42,7 @@ fn discard_reads_everything_and_answers_nothing() {
 
 #[test]
 fn http_refuses_with_the_status_that_fits() {
-    let server = Server::start(&["http"]);
+    let server = serve(&["http"]);
     let large = format!(
         "GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n",
         "x".repeat(17_000)
@@ -175,7 +68,7 @@ fn http_refuses_with_the_status_that_fits() {
 
 #[test]
 fn stats_are_json() {
-    let server = Server::start(&["http"]);
+    let server = serve(&["http"]);
     let answer = server.ask("GET /stats HTTP/1.0\r\n\r\n");
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     assert!(head.contains("Content-Type: application/json"), "{head}");
@@ -188,7 +81,7 @@ fn stats_are_json() {
 
 #[test]
 fn a_slow_request_gets_408_and_an_idle_connection_is_closed_without_a_word() {
-    let server = Server::start(&[
+    let server = serve(&[
         "http",
         "--request-timeout",
         "200ms",
@@ -209,7 +102,7 @@ fn a_slow_request_gets_408_and_an_idle_connection_is_closed_without_a_word() {
 fn a_signal_stops_the_server_with_exit_code_0_and_idle_connections_end() {
     for signal in ["-INT", "-TERM"] {
         for service in ["echo", "http"] {
-            let mut server = Server::start(&[service]);
+            let mut server = serve(&[service]);
             let mut idle = server.connect();
             let mut busy = server.connect();
             busy.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -217,7 +110,8 @@ fn a_signal_stops_the_server_with_exit_code_0_and_idle_connections_end() {
             let mut first = [0];
             busy.read_exact(&mut first).unwrap();
             server.signal(signal);
-            assert_eq!(idle.read(&mut [0; 10]).unwrap(), 0, "{service} {signal}");
+            let rest = idle.read_to_end(&mut Vec::new());
+            assert_eq!(rest.unwrap(), 0, "{service} {signal}");
             assert_eq!(server.exit_code(), Some(0), "{service} {signal}");
         }
     }
@@ -225,7 +119,7 @@ fn a_signal_stops_the_server_with_exit_code_0_and_idle_connections_end() {
 
 #[test]
 fn a_request_that_is_under_way_when_the_signal_comes_is_answered() {
-    let mut server = Server::start(&["http", "--request-timeout", "1m", "--drain", "1m"]);
+    let mut server = serve(&["http", "--request-timeout", "1m", "--drain", "1m"]);
     let mut busy = server.connect();
     // A whole request and half of another in one segment: the answer says that both were read.
     busy.write_all(b"GET /plaintext HTTP/1.1\r\nHost: a\r\n\r\nGET /plaintext HTTP/1.1\r\n")
@@ -239,7 +133,7 @@ fn a_request_that_is_under_way_when_the_signal_comes_is_answered() {
     let mut idle = server.connect();
     server.signal("-INT");
     // The last read of those without a request is over: the other one had the same time.
-    assert_eq!(idle.read(&mut [0; 10]).unwrap(), 0);
+    assert_eq!(idle.read_to_end(&mut Vec::new()).unwrap(), 0);
     busy.write_all(b"Host: a\r\n\r\n").unwrap();
     let mut rest = String::new();
     busy.read_to_string(&mut rest).unwrap();
@@ -249,7 +143,7 @@ fn a_request_that_is_under_way_when_the_signal_comes_is_answered() {
 
 #[test]
 fn without_descriptors_clients_are_refused_and_none_is_left_waiting() {
-    let server = Server::start_with_open_files(32, &["echo"]);
+    let server = Server::start_with_open_files(32, &["serve", "echo"]);
     let answered = |stream: &mut TcpStream| {
         // Both fail where the server has closed with something unread.
         stream.write_all(b"x").is_ok() && stream.read(&mut [0; 1]).is_ok_and(|count| count == 1)
@@ -273,7 +167,7 @@ fn without_descriptors_clients_are_refused_and_none_is_left_waiting() {
 #[test]
 fn a_second_signal_ends_the_server_at_once() {
     // A drain that would take an hour, and a connection on which the server cannot write.
-    let mut server = Server::start(&["echo", "--drain", "1h"]);
+    let mut server = serve(&["echo", "--drain", "1h"]);
     let mut stuck = server.connect();
     stuck
         .set_write_timeout(Some(Duration::from_millis(200)))

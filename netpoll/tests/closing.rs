@@ -236,6 +236,8 @@ struct Refusing {
     dropped: mpsc::Receiver<()>,
 }
 
+/// # Safety
+/// None is needed: it looks at nothing.
 unsafe fn ignore(_: NonNull<Waiter>) {}
 
 // SAFETY: the waiter lives in `self`. It never parks, so nothing can be wrong about how.
@@ -279,9 +281,10 @@ fn whoever_closes_but_may_not_wait_never_parks_however_close_the_last_operation_
         let park: &'static dyn Park = unsafe { std::mem::transmute(park) };
         // SAFETY: as above.
         let before = unsafe { park::set_current(Some(NonNull::from(park))) };
-        assert_eq!(a.close(), Ok(()));
+        let closed = a.close();
         // SAFETY: nothing is left to be valid.
         unsafe { park::set_current(before) };
+        assert_eq!(closed, Ok(()));
     });
     assert_eq!(a.close(), Err(Error::Closing));
 }

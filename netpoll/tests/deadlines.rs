@@ -127,15 +127,28 @@ fn an_accept_times_out_and_keeps_doing_so() {
 fn a_deadline_moved_again_and_again_while_blocked_counts_only_as_it_stands() {
     let (a, b) = tcp_pair();
     let a = Arc::new(a);
-    a.set_deadline(&[Mode::Read], after(Duration::from_millis(20)))
-        .unwrap();
-    let r = a.clone();
-    let reader = start(move || r.read(&mut [0; 8]));
+    let far = || a.set_deadline(&[Mode::Read], after(Duration::from_secs(20)));
+    let mut first = Duration::from_millis(20);
+    let (reader, begin) = loop {
+        let begin = Instant::now();
+        a.set_deadline(&[Mode::Read], Some(begin + first)).unwrap();
+        let r = a.clone();
+        let reader = start(move || r.read(&mut [0; 8]));
+        until("it sleeps", || {
+            reader.handle.is_sleeping() || reader.is_finished()
+        });
+        far().unwrap();
+        if begin.elapsed() < first {
+            break (reader, begin);
+        }
+        // The machine is busy: it was not moved in time.
+        a.set_deadline(&[Mode::Read], past()).unwrap();
+        assert_eq!(reader.join(), Err(Error::Timeout));
+        first *= 2;
+    };
     // Pushed along in front of the reader: the timer comes, finds it moved, and is set again.
-    let until = Instant::now() + Duration::from_millis(120);
-    while Instant::now() < until {
-        a.set_deadline(&[Mode::Read], after(Duration::from_secs(20)))
-            .unwrap();
+    while begin.elapsed() < 6 * first {
+        far().unwrap();
         std::thread::yield_now();
     }
     assert!(

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::mpsc::channel;
 use std::time::Duration;
-use support::{BOUND, after, fill, my_handle, start, tcp_pair, unix_pair, until};
+use support::{BOUND, after, fill, my_handle, register, start, tcp_pair, unix_pair, until};
 
 #[test]
 fn a_reader_and_a_writer_blocked_on_different_threads_both_go_on() {
@@ -83,12 +83,7 @@ fn threads_that_end_leave_registrations_that_harm_nobody() {
     let (a, b) = (Arc::new(a), Arc::new(b));
     for _ in 0..50 {
         let r = a.clone();
-        let gone = start(move || {
-            r.set_deadline(&[Mode::Read], after(Duration::from_micros(100)))
-                .unwrap();
-            r.read(&mut [0; 8])
-        });
-        assert_eq!(gone.join(), Err(Error::Timeout));
+        start(move || register(&r)).join();
         a.set_deadline(&[Mode::Read], after(BOUND)).unwrap();
         let w = b.clone();
         let me = my_handle();
@@ -153,21 +148,12 @@ fn after_a_conversation_no_descriptor_is_left_in_the_table() {
     let registered = || park::with_current(|p| p.poller().counters().descriptors.load(SeqCst));
     for _ in 0..20 {
         let (a, b) = tcp_pair();
-        a.set_deadline(&[Mode::Read], after(Duration::from_micros(50)))
-            .unwrap();
-        assert_eq!(a.read(&mut [0; 8]), Err(Error::Timeout));
+        register(&a);
         a.close().unwrap();
         drop(b);
         park::with_current(|p| p.poller().poll(Some(Duration::ZERO))).unwrap();
         assert_eq!(registered(), 0);
     }
-}
-
-/// Registers `fd` with this thread's poller by a read that times out.
-fn register(fd: &Fd) {
-    fd.set_deadline(&[Mode::Read], after(Duration::from_millis(1)))
-        .unwrap();
-    assert_eq!(fd.read(&mut [0; 8]), Err(Error::Timeout));
 }
 
 fn stale() -> u64 {

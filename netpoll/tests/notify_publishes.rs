@@ -5,8 +5,12 @@
 use netpoll::Slot;
 use std::hint::spin_loop;
 use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
+use std::time::{Duration, Instant};
 
 const ROUNDS: u64 = 200_000;
+/// As many of them as there is time for: where the two have to share a processor with others, a round
+/// takes several turns of all.
+const TIME: Duration = Duration::from_secs(5);
 
 fn wait_for(word: &AtomicU64, value: u64) {
     let mut looks = 0u32;
@@ -24,6 +28,7 @@ fn wait_for(word: &AtomicU64, value: u64) {
 fn what_was_stored_before_a_notification_over_an_earlier_one_is_seen_or_announced_again() {
     let slot = Slot::new();
     let (begin, done, data) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+    let end = Instant::now() + TIME;
     let lost = std::thread::scope(|scope| {
         scope.spawn(|| {
             for round in 1..=ROUNDS {
@@ -42,9 +47,10 @@ fn what_was_stored_before_a_notification_over_an_earlier_one_is_seen_or_announce
             slot.reset(); // consumes one of the two, or both
             let seen = data.load(Relaxed) == round;
             wait_for(&done, round);
-            if !seen && !slot.is_ready() {
+            let lost = !seen && !slot.is_ready();
+            if lost || Instant::now() > end {
                 begin.store(ROUNDS, Release); // the other one may end, too
-                return Some(round);
+                return lost.then_some(round);
             }
         }
         None

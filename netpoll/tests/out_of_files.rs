@@ -7,17 +7,13 @@ mod support;
 use netpoll::{Error, Mode};
 use std::fs::File;
 use std::time::{Duration, Instant};
-use support::{after, unix_pair};
+use support::unix_pair;
 
 #[test]
 fn without_descriptors_a_first_wait_fails_and_short_deadlines_still_come() {
     let ready = unix_pair();
     let fresh = unix_pair();
     // This thread has its poller, but no timerfd yet.
-    ready
-        .0
-        .set_deadline(&[Mode::Read], after(Duration::from_millis(5)))
-        .unwrap();
     support::my_handle();
     let (tx, rx) = std::sync::mpsc::channel();
     let (go, gone) = std::sync::mpsc::channel::<()>();

@@ -10,7 +10,9 @@ use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
-use support::{BOUND, Blocked, after, start, std_tcp_pair, tcp_pair, unix_pair, until};
+use support::{
+    BOUND, Blocked, after, is_ready, register, start, std_tcp_pair, tcp_pair, unix_pair, until,
+};
 
 fn skipped() -> u64 {
     park::with_current(|p| p.poller().counters().skipped_reads.load(SeqCst))
@@ -87,18 +89,7 @@ fn what_came_before_a_descriptor_was_registered_is_found_after_a_skipped_read() 
     for (came, found) in came.into_iter().zip([1, 0, 0]) {
         let (a, b) = read_once();
         came(&b);
-        until("the kernel has it", || {
-            a.with(|fd| {
-                let mut poll = libc::pollfd {
-                    fd: fd.as_raw_fd(),
-                    events: libc::POLLIN,
-                    revents: 0,
-                };
-                // SAFETY: one valid `pollfd`.
-                unsafe { libc::poll(&mut poll, 1, 0) == 1 }
-            })
-            .unwrap()
-        });
+        until("the kernel has it", || is_ready(&a, libc::POLLIN));
         let before = skipped();
         assert_eq!(a.read(&mut [0; 8]), Ok(found));
         assert_eq!(skipped(), before + 1);
@@ -293,13 +284,7 @@ fn urgent_data_in_line_holds_back_no_byte() {
 fn a_readv_of_more_buffers_than_one_call_takes_does_not_pass_for_short() {
     use std::io::IoSliceMut;
     let (a, b) = tcp_pair();
-    a.set_deadline(&[Mode::Read], after(Duration::from_millis(1)))
-        .unwrap();
-    assert_eq!(
-        a.read(&mut [0; 8]),
-        Err(Error::Timeout),
-        "now it is registered"
-    );
+    register(&a);
     a.set_deadline(&[Mode::Read], after(BOUND)).unwrap();
     b.write(&[1; 2000]).unwrap();
     until("all of it is there", || a.peek(&mut [0; 2000]) == Ok(2000));
@@ -359,13 +344,7 @@ fn waiting_for_readability_takes_nothing_and_never_sleeps_on_bytes() {
 fn a_short_read_that_stopped_at_the_urgent_mark_is_not_believed() {
     let (a, mut peer) = std_tcp_pair();
     let a = Fd::new(a.into(), Kind::TCP).unwrap();
-    a.set_deadline(&[Mode::Read], after(Duration::from_millis(1)))
-        .unwrap();
-    assert_eq!(
-        a.read(&mut [0; 8]),
-        Err(Error::Timeout),
-        "now it is registered"
-    );
+    register(&a);
     peer.write_all(b"abc").unwrap();
     urgent(&peer);
     peer.write_all(b"def").unwrap();

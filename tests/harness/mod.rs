@@ -9,28 +9,26 @@
 pub mod golden;
 pub mod lines;
 mod waiting;
+mod watched;
 
 use gopark::{
     Descriptor, Handle, Runtime,
     net::{TcpConn, TcpListener},
 };
 use std::{
-    io::{self, Write},
+    io,
     os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd},
-    process,
-    sync::mpsc,
     thread,
     time::{Duration, Instant},
 };
+use watched::watched;
 
 /// How long something must stay blocked to count as blocked.
 pub const TICK: Duration = Duration::from_millis(60);
-/// How long anything may take before it counts as stuck.
-const STUCK: Duration = Duration::from_secs(100);
 
 /// Runs `body` on plain threads, and in tasks on one, two and four workers.
 pub fn everywhere(body: impl Fn() + Send + Sync) {
-    watched("on plain threads".into(), &body);
+    watched("on plain threads", &body);
     for workers in [1, 2, 4] {
         let runtime = Runtime::builder().workers(workers).build().unwrap();
         let tasks = || {
@@ -39,29 +37,13 @@ pub fn everywhere(body: impl Fn() + Send + Sync) {
                 body();
             });
         };
-        watched(format!("in tasks on {workers} workers"), &tasks);
+        watched(&format!("in tasks on {workers} workers"), tasks);
     }
 }
 
 /// Whether the caller is a task.
 fn in_task() -> bool {
     Handle::current().is_some()
-}
-
-/// Runs `body` once; ends the process if it gets stuck, since nothing else could say where.
-fn watched(how: String, body: &dyn Fn()) {
-    let name = thread::current().name().unwrap_or_default().to_owned();
-    let (done, watch) = mpsc::channel::<()>();
-    let guard = thread::spawn(move || {
-        if watch.recv_timeout(STUCK) == Err(mpsc::RecvTimeoutError::Timeout) {
-            // Not `eprintln`, which would be captured with the test's output and die with it.
-            let _ = writeln!(io::stderr(), "{name} is stuck {how}");
-            process::abort();
-        }
-    });
-    body();
-    drop(done);
-    guard.join().unwrap();
 }
 
 /// What runs at the same time and ends before the scope does.
@@ -145,6 +127,19 @@ pub fn until_some<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
 /// Whether `condition` holds for a tick: for what can only be seen not to happen.
 pub fn stays(mut condition: impl FnMut() -> bool) -> bool {
     waiting::find(TICK, sleep, || (!condition()).then_some(())).is_none()
+}
+
+/// What `attempt` gives, once it gives something: it is tried with `time`, with twice as much, and so
+/// on. For what must happen within a time, but may be kept from it by a busy machine.
+#[track_caller]
+pub fn in_some_time<T>(mut time: Duration, mut attempt: impl FnMut(Duration) -> Option<T>) -> T {
+    loop {
+        if let Some(done) = attempt(time) {
+            return done;
+        }
+        time *= 2;
+        assert!(time < Duration::from_secs(60), "never in time");
+    }
 }
 
 /// The deadline `millis` from now.

@@ -5,18 +5,12 @@
 
 #[path = "waiting.rs"]
 mod waiting;
+#[path = "watched.rs"]
+mod watched;
 
 use gopark::{Handle, Runtime};
-use std::{
-    io::{self, Write},
-    process,
-    sync::mpsc,
-    thread,
-    time::Duration,
-};
-
-/// How long one run of a body may take before it counts as stuck.
-const STUCK: Duration = Duration::from_secs(60);
+use std::{thread, time::Duration};
+pub use watched::watched;
 
 /// Runs `body` in each way.
 pub fn in_every_way(body: fn()) {
@@ -29,22 +23,6 @@ pub fn in_every_way(body: fn()) {
             assert!(report.is_clean(), "{report}");
         });
     }
-}
-
-/// Runs `body`; ends the process if it gets stuck, since nothing else could say where.
-pub fn watched(how: &str, body: impl FnOnce()) {
-    let name = thread::current().name().unwrap_or_default().to_owned();
-    let how = how.to_owned();
-    let (done, watch) = mpsc::channel::<()>();
-    let guard = thread::spawn(move || {
-        if watch.recv_timeout(STUCK) == Err(mpsc::RecvTimeoutError::Timeout) {
-            let _ = writeln!(io::stderr(), "{name} is stuck {how}");
-            process::abort();
-        }
-    });
-    body();
-    drop(done);
-    guard.join().unwrap();
 }
 
 /// Something that runs at the same time.

@@ -6,7 +6,7 @@ use super::plot::{Row, Scale, svg};
 use super::results::{Measurement, Run};
 use super::{goals, idle, losses, paced, stall, table};
 use crate::failure::Failure;
-use crate::units::{bytes, grouped, time};
+use crate::units::{bytes, connections, grouped, time};
 
 const STYLE: &str = include_str!("report.css");
 
@@ -141,10 +141,8 @@ fn memory(found: &[idle::Idle]) -> String {
             }
         })
         .collect();
-    let mut out = format!(
-        "<section>\n<h2>idle: {} connections that have served one request</h2>\n",
-        grouped(conns as u64)
-    );
+    let title = format!("idle, {}", connections(conns));
+    let mut out = heading(&title, "each has served one request and waits for the next");
     out += &svg(
         "memory per connection, page tables included",
         &rows,

@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::load::progress::Progress;
 use crate::output;
 use crate::sys::process::{self, Memory};
-use crate::units::{bytes, grouped};
+use crate::units::{bytes, connections};
 
 /// One server's memory.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -75,13 +75,7 @@ pub fn run(
         if stop.load(Ordering::Relaxed) {
             break;
         }
-        progress.show(|| {
-            format!(
-                "{} idle connections: {}",
-                grouped(conns as u64),
-                contender.name
-            )
-        });
+        progress.show(|| format!("idle, {}: {}", connections(conns), contender.name));
         let one = one(workload, conns, size, lineup, places, &contender);
         found.push(one.unwrap_or_else(|why| Idle {
             name: contender.name.into(),
@@ -178,12 +172,14 @@ pub fn rows(found: &[Idle]) -> Vec<Vec<String>> {
             _ if it.failed.is_some() => it.failed.clone().unwrap_or_default(),
             _ if it.errors > 0 => format!("{} errors: worthless", it.errors),
             Some(_) if it.name == "gopark" => "-".into(),
+            // Where all connections together fit into pages that were there before.
+            Some(own) if own < 1.0 || sum(it) < 1.0 => "too little to compare".into(),
             // Against itself in another way there is nothing to win.
             Some(own) if it.name.starts_with("gopark") => {
-                format!("{:.2} of gopark's", sum(it) / own.max(1.0))
+                format!("{:.2} of gopark's", sum(it) / own)
             }
             Some(own) if own > sum(it) * 1.01 => {
-                format!("gopark LOSES: {:.2} times as much", own / sum(it).max(1.0))
+                format!("gopark LOSES: {:.2} times as much", own / sum(it))
             }
             Some(own) if own < sum(it) * 0.99 => {
                 format!("gopark wins: {:.2} of it", own / sum(it))
@@ -206,7 +202,35 @@ pub fn rows(found: &[Idle]) -> Vec<Vec<String>> {
 
 /// The table as text.
 pub fn text(workload: &Workload, conns: usize, found: &[Idle]) -> String {
-    let conns = grouped(conns as u64);
-    let title = format!("idle ({}), {conns} connections", workload.about);
+    let title = format!("idle ({}), {}", workload.about, connections(conns));
     output::section(&title, &HEADS, rows(found), &[])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_nothing_was_added_nothing_is_compared() {
+        let added = |name: &str, resident| Idle {
+            name: name.into(),
+            empty: Memory::default(),
+            full: Memory {
+                resident,
+                ..Memory::default()
+            },
+            errors: 0,
+            conns: 1,
+            failed: None,
+        };
+        let words = |own, theirs| {
+            let rows = rows(&[added("gopark", own), added("threads", theirs)]);
+            rows[1].last().cloned().unwrap()
+        };
+        assert_eq!(words(0, 0), "too little to compare");
+        assert_eq!(words(0, 4096), "too little to compare");
+        assert_eq!(words(4096, 0), "too little to compare");
+        assert_eq!(words(4096, 8192), "gopark wins: 0.50 of it");
+        assert_eq!(words(8192, 4096), "gopark LOSES: 2.00 times as much");
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::results::Run;
 use super::{goals, idle, losses, paced, stall, table};
-use crate::units::grouped;
+use crate::units::connections;
 
 /// The document.
 pub fn text(run: &Run) -> String {
@@ -28,7 +28,7 @@ pub fn text(run: &Run) -> String {
     }
     for it in &run.idle {
         let conns = it.first().map_or(0, |one| one.conns);
-        text += &format!("\n## idle, {} connections\n\n", grouped(conns as u64));
+        text += &format!("\n## idle, {}\n\n", connections(conns));
         text += "Each has served one request and waits for the next. `RSS before` is the memory \
                  when 100 connections had come and gone.\n\n";
         text += &grid(&idle::HEADS, &idle::rows(it));

@@ -18,6 +18,7 @@ use super::workload::{Service, Workload};
 use crate::failure::Failure;
 use crate::load::progress::Progress;
 use crate::sys::process;
+use crate::units::connections;
 
 /// What one table is about.
 #[derive(Clone, Debug)]
@@ -164,10 +165,8 @@ impl Table<'_> {
                 }
                 progress.show(|| {
                     let name = others[index].server.contender.name;
-                    format!(
-                        "{} connections, round {round}/{}: {name}",
-                        self.conns, self.rounds
-                    )
+                    let conns = connections(self.conns);
+                    format!("{conns}, round {round}/{}: {name}", self.rounds)
                 });
                 let slice = match self.load(&mut others[index]) {
                     Ok(slice) => slice,

@@ -20,7 +20,7 @@ use crate::load::progress::Progress;
 use crate::load::report::SATURATED;
 use crate::output;
 use crate::serve::session::Work;
-use crate::units::{grouped, time};
+use crate::units::{connections, grouped, time};
 
 /// One table.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -169,8 +169,8 @@ fn ratio(own: &Stalled, other: &Stalled, of: fn(&Measured) -> f64) -> Option<Spr
 
 /// What the table is about, in one line.
 pub fn title(table: &StallTable) -> String {
-    let conns = grouped(table.conns as u64);
-    format!("{} ({}), {conns} connections", table.workload, table.about)
+    let conns = connections(table.conns);
+    format!("{} ({}), {conns}", table.workload, table.about)
 }
 
 /// The table as text.

@@ -35,7 +35,7 @@ use std::time::Duration;
 use crate::args::LoadArgs;
 use crate::failure::{Failure, reason};
 use crate::sys::{limits, signals};
-use crate::units::grouped;
+use crate::units::{connections, grouped};
 
 use engine::{Clocks, Engine, Stretch};
 use live::Live;
@@ -97,11 +97,14 @@ pub fn make_room(conns: usize, others: usize) -> Result<(), Failure> {
     if conns as u64 + spare <= limit {
         return Ok(());
     }
-    let most = limit.saturating_sub(spare);
+    let fewer = match limit.saturating_sub(spare) {
+        0 => String::new(),
+        most => format!("use --conns {most}, or "),
+    };
     Err(Failure::new(format!(
-        "too many open files: {} connections need {} descriptors and the limit is {} \
-         (use --conns {most}, or raise `ulimit -Hn`)",
-        grouped(conns as u64),
+        "too many open files: {} would take {} descriptors and the limit is {} \
+         ({fewer}raise `ulimit -Hn`)",
+        connections(conns),
         grouped(conns as u64 + spare),
         grouped(limit),
     )))
@@ -158,10 +161,8 @@ pub fn run(
             last = (std::time::Instant::now(), requests);
             progress.show(|| {
                 let rate = grouped(rate as u64);
-                format!(
-                    "{rate} requests/s, {} connections, {errors} errors",
-                    grouped(conns)
-                )
+                let conns = connections(conns as usize);
+                format!("{rate} requests/s, {conns}, {errors} errors")
             });
         }
         progress.finish();

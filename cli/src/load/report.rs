@@ -96,6 +96,10 @@ impl Report {
             .iter()
             .map(|(name, nanos)| format!("{name} {}", time(*nanos)))
             .collect();
+        let latency = match self.requests {
+            0 => "-".into(),
+            _ => latency.join(", "),
+        };
         let mut text = String::new();
         text += &row(
             "requests",
@@ -105,7 +109,7 @@ impl Report {
             "throughput",
             format!("{rate} requests/s, {received}/s received"),
         );
-        text += &row("latency", latency.join(", "));
+        text += &row("latency", latency);
         text += &row(
             "",
             "closed loop: requests a stall kept from being sent are missing".into(),

@@ -16,6 +16,7 @@ use crate::args::{ServeArgs, ServiceKind};
 use crate::failure::Failure;
 use crate::peer::announce;
 use crate::sys::{limits, signals};
+use crate::units;
 use gopark::Runtime;
 use gopark::net::{TcpConn, TcpListener, UdpConn};
 
@@ -106,10 +107,8 @@ fn streams(
         match connections.drain(args.drain) {
             0 => Ok(()),
             left => {
-                eprintln!(
-                    "gopark: {left} connections were still open after {:?}",
-                    args.drain
-                );
+                let left = units::connections(left);
+                eprintln!("gopark: {left} still open after {:?}", args.drain);
                 Ok(())
             }
         }

@@ -1,9 +1,11 @@
 //! What most tests here need: pairs of descriptors, and threads known to be blocked.
 #![allow(dead_code, reason = "each test binary uses a part")]
 
-use netpoll::{Fd, Kind, PollerHandle, park};
+use netpoll::{Error, Fd, Kind, Mode, PollerHandle, park};
 use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -125,20 +127,52 @@ pub fn past() -> Option<Instant> {
     Instant::now().checked_sub(Duration::from_millis(1))
 }
 
+/// Whether the kernel says at this moment that `fd` is ready for one of `events`.
+pub fn is_ready(fd: &Fd, events: i16) -> bool {
+    fd.with(|fd| {
+        let mut poll = libc::pollfd {
+            fd: fd.as_raw_fd(),
+            events,
+            revents: 0,
+        };
+        // SAFETY: one valid `pollfd`.
+        unsafe { libc::poll(&mut poll, 1, 0) == 1 }
+    })
+    .unwrap()
+}
+
+/// Has `fd` registered with the calling thread's poller, by a read that ends at its deadline.
+pub fn register(fd: &Fd) {
+    let registered = || park::with_current(|p| p.poller().counters().registrations.load(SeqCst));
+    let before = registered();
+    // On a busy machine the deadline may be over before the read begins, which then does not wait.
+    until("it is registered", || {
+        fd.set_deadline(&[Mode::Read], after(Duration::from_millis(1)))
+            .unwrap();
+        assert_eq!(fd.read(&mut [0; 8]), Err(Error::Timeout));
+        registered() > before
+    });
+    fd.set_deadline(&[Mode::Read], None).unwrap();
+}
+
 /// Writes until the buffers of the socket are full: the next write must wait.
 pub fn fill(fd: &Fd) -> usize {
-    use netpoll::{Error, Mode};
     let mut total = 0;
-    fd.set_deadline(&[Mode::Write], after(Duration::from_millis(100)))
-        .unwrap();
     loop {
-        match fd.write(&[7; 65536]) {
-            Ok(()) => total += 65536,
+        fd.set_deadline(&[Mode::Write], after(Duration::from_millis(100)))
+            .unwrap();
+        let written = match fd.write(&[7; 65536]) {
+            Ok(()) => 65536,
             Err(partial) => {
                 assert_eq!(partial.error, Error::Timeout);
-                fd.set_deadline(&[Mode::Write], None).unwrap();
-                return total + partial.written;
+                partial.written
             }
+        };
+        total += written;
+        // On a busy machine the time may be over although there is room.
+        if written == 0 && !is_ready(fd, libc::POLLOUT) {
+            fd.set_deadline(&[Mode::Write], None).unwrap();
+            return total;
         }
     }
 }

@@ -34,7 +34,7 @@ pub struct ServerStats {
     pub finished: u64,
     /// Handlers that panicked.
     pub panicked: u64,
-    /// Connections accepted only to be closed at once: no descriptors, or no stack for a task.
+    /// Connections accepted only to be closed at once: no descriptors, or no task for the handler.
     pub refused: u64,
     /// Accepts that failed because of their connection alone.
     pub lost: u64,

@@ -33,10 +33,16 @@ struct Job<A: Acceptor, H> {
     serving: Arc<Serving<A, H>>,
     conn: Option<Arc<A::Conn>>,
     number: u64,
+    /// The handler has been called.
+    handled: bool,
 }
 
 impl<A: Acceptor, H> Drop for Job<A, H> {
     fn drop(&mut self) {
+        // Counted before its client can see it.
+        if !self.handled {
+            count(&self.serving.control.counts.refused);
+        }
         // The descriptor first: who waits for a handler to end may need it.
         self.conn = None;
         self.serving.live.leave(self.number);
@@ -45,7 +51,8 @@ impl<A: Acceptor, H> Drop for Job<A, H> {
 }
 
 impl<A: Acceptor, H: Fn(&A::Conn)> Job<A, H> {
-    fn run(self) {
+    fn run(mut self) {
+        self.handled = true;
         let Some(conn) = &self.conn else { return };
         let handler = AssertUnwindSafe(|| (self.serving.handler)(conn));
         if let Err(panic) = catch_unwind(handler) {
@@ -109,7 +116,6 @@ where
                 }
                 // No stack or no thread: that connection was refused, and the rest may wait.
                 Err(err) => {
-                    count(&control.counts.refused);
                     tell(server, &err, AcceptFailure::Exhausted);
                     count(&control.counts.exhausted);
                     control.pause(Instant::now() + pause.next());
@@ -165,6 +171,7 @@ where
         number: serving.live.enter(conn.clone()),
         serving: serving.clone(),
         conn: Some(conn),
+        handled: false,
     };
     match runtime {
         // A handle that is dropped lets its task go on by itself.

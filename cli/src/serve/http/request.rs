@@ -52,8 +52,9 @@ pub fn parse<'a>(bytes: &'a [u8], limits: &Limits) -> Head<'a> {
     parse_up_to::<FEW_HEADERS>(bytes, limits).unwrap_or_else(|| parse_all(bytes, limits))
 }
 
-/// Apart, so that its table takes stack only when it is needed: a task that has never gone deeper than
-/// its first page of stack keeps to that page, and a thousand connections to a thousand pages.
+/// Apart, so that its table takes stack only when it is needed: gopark's server parses on the worker's
+/// stack, but a peer's task that has never gone deeper than its first page of stack keeps to that page, and
+/// a thousand connections to a thousand pages.
 #[cold]
 #[inline(never)]
 fn parse_all<'a>(bytes: &'a [u8], limits: &Limits) -> Head<'a> {
