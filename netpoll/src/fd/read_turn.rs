@@ -68,6 +68,15 @@ impl Drop for ReadTurn<'_> {
 impl Fd {
     /// Begins a read of at most `want` bytes, and waits right away if a try is certain to be in vain;
     /// not if `want` is 0. What follows is one of [`ReadTurn`]'s tries.
+    ///
+    /// ```
+    /// use netpoll::{Fd, Kind};
+    /// let (a, b) = std::os::unix::net::UnixStream::pair()?;
+    /// let b = Fd::new(b.into(), Kind::STREAM)?;
+    /// drop(a);
+    /// assert_eq!(b.read_turn(8).try_read(&mut [0; 8]), Some(0)); // the end
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[inline(always)]
     pub fn read_turn(&self, want: usize) -> ReadTurn<'_> {
         let mut turn = ReadTurn {
