@@ -27,6 +27,10 @@ use std::time::{Duration, Instant};
 /// How many waits without a task end in one look.
 const IDLE_AT_ONCE: usize = 256;
 
+/// Of a bound, a tenth is for workers to notice that they are to give their tasks up, and so much at
+/// least where that is no more than half of it: on a busy machine a thread waits for its turn.
+const NOTICE: Duration = Duration::from_millis(250);
+
 /// How far a runtime has got with its end.
 #[derive(Debug, Default)]
 pub(crate) struct Ending {
@@ -212,7 +216,9 @@ impl Shared {
             };
         }
         crate::task::blocking(|| {
-            if self.ending.wait(end - bound.min(end - begun) / 10) > 0 {
+            let bound = bound.min(end - begun);
+            let notice = (bound / 10).max(NOTICE).min(bound / 2);
+            if self.ending.wait(end - notice) > 0 {
                 self.ending.abandoned.store(true, Ordering::Release);
                 self.wake_all();
                 self.ending.wait(end);
