@@ -71,8 +71,8 @@ pub fn command(args: PeerArgs) -> Result<(), Failure> {
         },
         own_pages: args.own_pages,
     };
-    let site = Site::new(|| "{}\n".into());
-    let http = move || Http::new(site.clone(), Limits::default());
+    let site = Site::new(Limits::default(), || "{}\n".into());
+    let http = move || Http::new(site.clone());
     let kind = args.kind;
     let done = match args.service {
         ServiceKind::Echo | ServiceKind::Crowd => serve(kind, setup, || Echo),

@@ -138,8 +138,9 @@ fn serve(
         ServiceKind::Work => sessions.serve(Work::default),
         ServiceKind::Http => {
             let metrics = Arc::clone(runtime);
-            let site = Site::new(move || format!("{:#}\n", stats::json(&metrics.metrics())));
-            sessions.serve(move || Http::new(site.clone(), Limits::default()))
+            let stats = move || format!("{:#}\n", stats::json(&metrics.metrics()));
+            let site = Site::new(Limits::default(), stats);
+            sessions.serve(move || Http::new(site.clone()))
         }
         ServiceKind::Crowd => {
             crowd::start(runtime.metrics().workers.len(), connections);

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::Limits;
 use super::request::Request;
 use super::response::Response;
 
@@ -14,10 +15,13 @@ gopark serves you: one green task per connection, and no callback in sight.
   /stats       what the runtime has done so far, as JSON
 ";
 
-/// The pages of a server, shared by its connections.
+/// The pages of a server and its limits, shared by its connections: one pointer for each of them.
 #[derive(Clone)]
-pub struct Site {
-    stats: Arc<dyn Fn() -> String + Send + Sync>,
+pub struct Site(Arc<Shared>);
+
+struct Shared {
+    limits: Limits,
+    stats: Box<dyn Fn() -> String + Send + Sync>,
 }
 
 impl fmt::Debug for Site {
@@ -28,10 +32,14 @@ impl fmt::Debug for Site {
 
 impl Site {
     /// A site whose `/stats` is made by `stats`, which returns JSON.
-    pub fn new(stats: impl Fn() -> String + Send + Sync + 'static) -> Site {
-        Site {
-            stats: Arc::new(stats),
-        }
+    pub fn new(limits: Limits, stats: impl Fn() -> String + Send + Sync + 'static) -> Site {
+        let stats = Box::new(stats);
+        Site(Arc::new(Shared { limits, stats }))
+    }
+
+    /// How much a client may send.
+    pub fn limits(&self) -> &Limits {
+        &self.0.limits
     }
 
     /// The page for a request.
@@ -39,7 +47,7 @@ impl Site {
         let (content_type, body) = match request.path {
             "/plaintext" => ("text/plain", b"Hello, World!".as_slice().into()),
             "/" => ("text/plain", FRONT.as_bytes().into()),
-            "/stats" => ("application/json", (self.stats)().into_bytes().into()),
+            "/stats" => ("application/json", (self.0.stats)().into_bytes().into()),
             _ => return Response::status(404),
         };
         match request.method {

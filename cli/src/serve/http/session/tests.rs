@@ -1,9 +1,10 @@
 //! What a client sees, byte for byte but for the date.
 
 use super::*;
+use crate::serve::http::Limits;
 
 fn http() -> Http {
-    Http::new(Site::new(|| "{}".into()), Limits::default())
+    Http::new(Site::new(Limits::default(), || "{}".into()))
 }
 
 /// Feeds the pieces one by one; gives the status lines of the answers, and what comes next.
