@@ -20,15 +20,18 @@
 //! Both unwind as far as the entry and no further, and have backtraces that go through to the worker.
 //! `--cfg gopark_portable_switch` takes the portable one on x86-64, too, to test or to compare.
 
-#[cfg(all(target_arch = "x86_64", unix, not(gopark_portable_switch)))]
-#[path = "switch/x86_64.rs"]
-mod implementation;
 #[cfg(not(all(target_arch = "x86_64", unix, not(gopark_portable_switch))))]
-#[path = "switch/portable.rs"]
-mod implementation;
+mod portable;
+#[cfg(all(target_arch = "x86_64", unix, not(gopark_portable_switch)))]
+mod x86_64;
 
-pub(super) use implementation::Switch;
-pub(crate) use implementation::WayBack;
+#[cfg(not(all(target_arch = "x86_64", unix, not(gopark_portable_switch))))]
+use portable as chosen;
+#[cfg(all(target_arch = "x86_64", unix, not(gopark_portable_switch)))]
+use x86_64 as chosen;
+
+pub(super) use chosen::Switch;
+pub(crate) use chosen::WayBack;
 
 use super::header::Header;
 use corosensei::stack::{Stack, StackPointer};
