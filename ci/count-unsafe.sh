@@ -21,7 +21,7 @@ count() { # name of the crate, then its folders
             if ($0 ~ /SAFETY:/) safety++
             if (code !~ /(^|[^A-Za-z0-9_])unsafe([^A-Za-z0-9_]|$)/) next
             if (code ~ /unsafe[ \t]+(extern[ \t]+"*[ \t]*)?fn[ \t]*\(/) next    # a type, no code
-            if (code ~ /unsafe[ \t]+fn/) { fns++; next }
+            if (code ~ /unsafe[ \t]+(extern[ \t]+"*[ \t]*)?fn/) { fns++; next }
             if (code ~ /unsafe[ \t]+trait/) { traits++; next }
             if (code ~ /unsafe[ \t]+impl/) impls++
             else blocks++

@@ -56,8 +56,11 @@ unsafe impl Send for Unstarted {}
 
 impl Shared {
     pub(crate) fn inject(&self, task: NonNull<Header>) {
-        self.injector.lock().push_back(Unstarted(task));
+        let mut queue = self.injector.lock();
+        queue.push_back(Unstarted(task));
+        // Under the lock, as where it is taken off: who took the task first would count below nothing.
         self.injected.fetch_add(1, Ordering::Release);
+        drop(queue);
         self.call_searcher();
     }
 

@@ -20,7 +20,7 @@
 
 use super::bits::{Detached, Done, JoinBits};
 use super::local::{self, Locals};
-use super::switch::{Switch, WayBack};
+use super::switch::{Entry, Switch, WayBack};
 use crate::sched::link::{Link, Linked};
 use crate::sched::worker::{self, WorkerShared};
 use crate::stack;
@@ -85,7 +85,7 @@ pub(crate) struct Header {
 /// What depends on the types of closure and result.
 struct VTable {
     /// Runs the closure and leaves the result in its place. Does not unwind.
-    run: unsafe fn(NonNull<Header>),
+    run: Entry,
     drop_closure: unsafe fn(*mut u8),
     drop_result: unsafe fn(*mut u8),
     /// Only where it is in a box.
@@ -114,7 +114,7 @@ impl<F: FnOnce() -> T, T> Types<F, T> {
         },
     };
 
-    unsafe fn run(header: NonNull<Header>) {
+    unsafe extern "C" fn run(header: NonNull<Header>) {
         // SAFETY: the worker resumes a live task; the header outlives its run.
         let header = unsafe { header.as_ref() };
         let payload = header.payload.get().cast::<Payload<F, T>>();
@@ -241,7 +241,11 @@ impl Header {
     pub(crate) unsafe fn resume(&self) -> bool {
         // SAFETY: written by `start`; only the worker's loop reaches here, so the reference is
         // unique. The task itself reaches only `way_back`.
-        unsafe { (*self.switch.get()).assume_init_mut() }.resume()
+        unsafe {
+            (*self.switch.get())
+                .assume_init_mut()
+                .resume(&self.way_back)
+        }
     }
 
     /// The worker's last touch of a task that has ended. True if the slot must be given back now;

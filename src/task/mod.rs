@@ -326,7 +326,8 @@ where
 /// ```
 ///
 /// Go: `runtime.Gosched`.
-#[inline]
+// Inlined for the same reason as `park`.
+#[inline(always)]
 pub fn yield_now() {
     match worker::current() {
         Some(worker) if !std::thread::panicking() => worker.yield_now(),
