@@ -359,7 +359,7 @@ impl PollDesc {
         let Some(waiter) = self.side(Mode::Read).slot.waiting() else {
             return;
         };
-        // A task's waiter is the beginning of what a switch to it touches: a line and most of the next.
+        // A task's waiter is the beginning of what a switch to it touches, two lines.
         prefetch(waiter);
         prefetch(waiter.wrapping_byte_add(64));
         let near = waiter.wrapping_byte_sub(self.near.load(Relaxed) as usize);
