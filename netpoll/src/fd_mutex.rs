@@ -94,6 +94,7 @@ impl Side {
 /// assert!(mutex.rwunlock(Side::Read)); // the reader was the last: it destroys
 /// ```
 #[derive(Debug, Default)]
+// The word that every operation touches is first: see `Fd`.
 #[repr(C)]
 pub struct FdMutex {
     state: AtomicU64,

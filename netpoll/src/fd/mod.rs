@@ -14,6 +14,7 @@
 //! |------------|---------------------------------------------------------|
 //! | `mod.rs`   | new, lock, reference, deadlines, close                   |
 //! | `read.rs`  | read, readv, waiting for readability, the skipped read   |
+//! | `read_turn.rs` | a read in pieces, for a small stack while it waits   |
 //! | `write.rs` | write, writev, waiting for writability                   |
 //! | `idle.rs`  | waiting for readability without a thread or a task       |
 //! | `hold.rs`  | a reference for as long as somebody else uses the number |
@@ -121,6 +122,7 @@ impl Kind {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Debug)]
+// What a read or a write touches comes first, down to the mutex's own first word, in 32 bytes.
 #[repr(C)]
 pub struct Fd {
     sysfd: RawFd,
