@@ -30,6 +30,21 @@ fn after_a_switch() -> String {
     frames()
 }
 
+/// Below many frames, switched away from at every depth on the way down.
+#[inline(never)]
+fn from_the_depth_of(depth: u32) -> String {
+    gopark::yield_now();
+    match depth {
+        0 => frames(),
+        _ => std::hint::black_box(from_the_depth_of(depth - 1)),
+    }
+}
+
+#[inline(never)]
+fn in_the_depth() -> String {
+    from_the_depth_of(50)
+}
+
 #[inline(never)]
 fn on_the_other_stack() -> String {
     gopark::task::on_worker_stack(frames)
@@ -40,6 +55,9 @@ fn a_backtrace_of_a_task_goes_on_to_its_worker() {
     let run = |f: fn() -> String| gopark::run(move || gopark::spawn(f).join().unwrap());
     assert_goes_on_to_the_worker(&run(in_the_first_turn), "in_the_first_turn");
     assert_goes_on_to_the_worker(&run(after_a_switch), "after_a_switch");
+    let deep = run(in_the_depth);
+    assert_goes_on_to_the_worker(&deep, "in_the_depth");
+    assert_eq!(deep.matches("from_the_depth_of").count(), 51, "{deep}");
 }
 
 #[test]

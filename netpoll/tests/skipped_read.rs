@@ -366,3 +366,33 @@ fn a_short_read_that_stopped_at_the_urgent_mark_is_not_believed() {
     assert_eq!(a.read(&mut buf), Ok(3));
     assert_eq!(&buf[..3], b"def");
 }
+
+/// A connection whose last read was short and on which bytes have come since: told of by an event that
+/// is noted, with nobody to wake.
+fn told_of_more() -> (Fd, Fd) {
+    let (a, b) = read_once();
+    register(&a);
+    b.write(b"yz").unwrap();
+    let poll = || park::with_current(|p| p.poller().poll(Some(Duration::ZERO)).unwrap());
+    until("the event comes", || poll() > 0);
+    a.set_deadline(&[Mode::Read], after(BOUND)).unwrap();
+    (a, b)
+}
+
+#[test]
+fn a_turn_that_is_dropped_without_a_try_holds_back_no_byte() {
+    let (a, _b) = told_of_more();
+    drop(a.read_turn(8));
+    assert_eq!(a.read(&mut [0; 8]), Ok(2));
+}
+
+#[test]
+fn a_buffer_that_panics_instead_of_coming_holds_back_no_byte() {
+    let (a, _b) = told_of_more();
+    let lend = || -> Vec<u8> { panic!("no buffer today") };
+    let read = std::panic::AssertUnwindSafe(|| a.read_lent(8, lend).map(|_| ()));
+    assert!(std::panic::catch_unwind(read).is_err());
+    let short = std::panic::AssertUnwindSafe(|| a.read_lent(8, || [0u8; 1]).map(|_| ()));
+    assert!(std::panic::catch_unwind(short).is_err());
+    assert_eq!(a.read(&mut [0; 8]), Ok(2));
+}

@@ -255,7 +255,7 @@ impl Header {
         // because the memory may go before the function returns.
         let done = unsafe {
             let header = task.as_ref();
-            // Written by `start`, and the coroutine has ended: dropping it does nothing much.
+            // Written by `start`, and the task has ended: dropping it does nothing much.
             (*header.switch.get()).assume_init_drop();
             header.bits.done()
         };

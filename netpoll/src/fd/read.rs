@@ -155,6 +155,12 @@ impl Fd {
         }
     }
 
+    /// A readiness was used up without a try: the next read looks for itself.
+    #[cold]
+    pub(super) fn owes_a_try(&self) {
+        self.drained.store(false, Relaxed);
+    }
+
     /// A read has failed. `Ok` is "try again": after a wait, if that was what it took.
     #[inline(never)]
     pub(super) fn not_read(&self, errno: i32) -> Result<(), Error> {

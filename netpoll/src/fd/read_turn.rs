@@ -11,8 +11,11 @@
 //! | `Disturbed` | held          | the rest of a wait that could not begin, or was interrupted |
 //! | `Ready`     | held          | nothing                                                     |
 //! | `Failed`    | held          | what the error of the last try says: a wait, nothing, the end |
+//! | `Done`      | held          | what `Begun` has: it is another read                        |
 //!
-//! Nothing leads back to `Outside`; the end of a turn unlocks.
+//! Nothing leads back to `Outside`; the end of a turn unlocks. Whoever comes to `Ready` has used up the
+//! readiness that was noted, and owes a try for it. A turn that ends in `Ready` (it was dropped, or the
+//! buffer did not come) or in `Failed` leaves that to the next read, which then must not be skipped.
 
 use super::{Fd, Held, READ, side};
 use crate::desc::Mode;
@@ -27,6 +30,7 @@ enum Stage {
     Disturbed,
     Ready,
     Failed,
+    Done,
 }
 
 /// One read of a descriptor, from its lock to its unlock. Dropping it ends the read.
@@ -59,6 +63,9 @@ pub struct ReadTurn<'a> {
 impl Drop for ReadTurn<'_> {
     #[inline(always)]
     fn drop(&mut self) {
+        if matches!(self.stage, Stage::Ready | Stage::Failed) {
+            self.fd.owes_a_try();
+        }
         if self.stage != Stage::Outside {
             drop(Held::<READ>(self.fd));
         }
@@ -99,7 +106,8 @@ impl Fd {
 }
 
 impl ReadTurn<'_> {
-    /// One try, if nothing else comes first. `None` leaves the read to [`ReadTurn::read_rest`].
+    /// One try, if nothing else comes first and none has succeeded. `None` leaves the read to
+    /// [`ReadTurn::read_rest`].
     #[inline(always)]
     pub fn try_read(&mut self, buf: &mut [u8]) -> Option<usize> {
         let want = self.fd.most_at_once(buf.len());
@@ -153,6 +161,7 @@ impl ReadTurn<'_> {
         match unsafe { sys::read(fd.sysfd, fd.kind.socket, at(), want) } {
             Ok(n) => {
                 fd.has_read(n, want);
+                self.stage = Stage::Done;
                 Some(n)
             }
             Err(errno) => {
@@ -226,8 +235,9 @@ impl ReadTurn<'_> {
 
     /// Does what comes before the next try. The lock is held.
     fn go_on(&mut self) -> Result<(), Error> {
-        match self.stage {
-            Stage::Outside | Stage::Begun => self.fd.before_read()?,
+        // Where this ends in an error, the readiness is not used up.
+        match std::mem::replace(&mut self.stage, Stage::Begun) {
+            Stage::Outside | Stage::Begun | Stage::Done => self.fd.before_read()?,
             Stage::Disturbed => self.fd.wait_again(Mode::Read, Reason::Read)?,
             Stage::Failed => self.fd.not_read(self.errno)?,
             Stage::Ready => {}

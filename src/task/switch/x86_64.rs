@@ -11,7 +11,9 @@
 //!   └───────────────────┘                 └───────────────────┘
 //! ```
 //!
-//! All other registers are clobbered as far as the compiler knows, so it saves those that it uses.
+//! All other registers are clobbered as far as the compiler knows, so it saves those that it uses. The
+//! control words of the floating-point units (MXCSR and the x87's) are not switched: Rust lets no
+//! program change them, and C code that does must put them back before its task waits.
 //!
 //! **Why not corosensei's.** A processor predicts where a `ret` goes by a small stack of its own, to
 //! which each `call` adds and from which each `ret` takes, in whatever memory stacks are. corosensei
@@ -156,14 +158,17 @@ unsafe extern "C" fn first() {
         // The frame above is on another stack, perhaps at a lower address: debuggers believe that of
         // a signal's frame only.
         ".cfi_signal_frame",
-        "lea rsp, [rdx + 8]",
+        // A profiler's signal may come between any two instructions: each has its table. Still on
+        // the worker's stack, as `resume` has left it:
+        ".cfi_def_cfa rsp, 24",
+        ".cfi_offset rbx, -8",
+        ".cfi_offset rip, -16",
+        ".cfi_offset rbp, -24",
         "mov rbp, rsi",
         // The worker's frame begins 24 bytes above its stack pointer, which is where rbp points:
         // DW_CFA_def_cfa_expression of 5 bytes: DW_OP_breg6 0, DW_OP_deref, DW_OP_plus_uconst 24.
         ".cfi_escape 0x0f, 5, 0x76, 0x00, 0x06, 0x23, 24",
-        ".cfi_offset rbx, -8",
-        ".cfi_offset rip, -16",
-        ".cfi_offset rbp, -24",
+        "lea rsp, [rdx + 8]",
         "pop rdi",
         "pop rax",
         // Paired with the `ret` of the entry. The stack is aligned: three words were on it.
@@ -171,8 +176,13 @@ unsafe extern "C" fn first() {
         // The end: as `suspend`, but there is nothing to come back to.
         "xor edx, edx",
         "mov rsp, [rbp]",
+        ".cfi_def_cfa rsp, 24",
         "pop rbp",
+        ".cfi_def_cfa_offset 16",
+        ".cfi_restore rbp",
         "pop rax",
+        ".cfi_def_cfa_offset 8",
+        ".cfi_register rip, rax",
         "jmp rax",
         ".cfi_endproc",
     )
