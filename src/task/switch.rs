@@ -20,14 +20,14 @@
 //! Both unwind as far as the entry and no further, and have backtraces that go through to the worker.
 //! `--cfg gopark_portable_switch` takes the portable one on x86-64, too, to test or to compare.
 
-#[cfg(not(all(target_arch = "x86_64", target_pointer_width = "64", unix, not(gopark_portable_switch))))]
+#[cfg(not(all(target_arch = "x86_64", unix, not(gopark_portable_switch))))]
 mod portable;
-#[cfg(all(target_arch = "x86_64", target_pointer_width = "64", unix, not(gopark_portable_switch)))]
+#[cfg(all(target_arch = "x86_64", unix, not(gopark_portable_switch)))]
 mod x86_64;
 
-#[cfg(not(all(target_arch = "x86_64", target_pointer_width = "64", unix, not(gopark_portable_switch))))]
+#[cfg(not(all(target_arch = "x86_64", unix, not(gopark_portable_switch))))]
 use portable as chosen;
-#[cfg(all(target_arch = "x86_64", target_pointer_width = "64", unix, not(gopark_portable_switch)))]
+#[cfg(all(target_arch = "x86_64", unix, not(gopark_portable_switch)))]
 use x86_64 as chosen;
 
 pub(super) use chosen::Switch;

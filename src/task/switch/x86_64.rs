@@ -40,6 +40,9 @@ use std::arch::{asm, naked_asm};
 use std::cell::Cell;
 use std::ptr::NonNull;
 
+// The code below pushes and keeps words of 64 bits. (x32 takes the portable switch by its flag.)
+const _: () = assert!(size_of::<usize>() == 8);
+
 /// Where a suspended task goes on: its stack pointer.
 pub(in crate::task) struct Switch(usize);
 
