@@ -7,7 +7,6 @@ use harness::{everywhere, lines::*, listener, pair, scope, until_readable};
 use std::{
     collections::HashMap,
     io::{self, Read},
-    sync::Mutex,
     time::{Duration, Instant},
 };
 
@@ -65,42 +64,38 @@ fn eight_writers_of_whole_messages_are_never_mixed() {
 #[test]
 fn a_server_that_closes_first_and_a_client_that_closes_at_once() {
     everywhere(|| {
-        let out = Mutex::new(Lines::new());
+        let mut out = Lines::new();
         let listener = listener();
         let to = listener.local_addr().unwrap();
-        out.lock().unwrap().name(to, "SPORT");
+        out.name(to, "SPORT");
         let soon = || Some(Instant::now() + Duration::from_secs(50));
         scope(|s| {
             let served = s.spawn(|| {
                 let (conn, _) = listener.accept().unwrap();
                 let mut buf = [0; 1024];
-                let written = conn.write(&buf);
-                out.lock().unwrap().bytes("server write", written);
-                let read = conn.read(&mut buf);
-                (read, conn.close())
+                (conn.write(&buf), conn.read(&mut buf), conn.close())
             });
             let conn = TcpConn::connect(to).unwrap();
-            out.lock()
-                .unwrap()
-                .name(conn.local_addr().unwrap(), "CPORT");
+            out.name(conn.local_addr().unwrap(), "CPORT");
             let mut buf = [0; 1024];
             until_readable(&conn, 1024);
             conn.set_read_deadline(soon()).unwrap();
             let read = conn.read(&mut buf);
-            out.lock().unwrap().read("client read", read);
             conn.set_write_deadline(soon()).unwrap();
             let written = conn.write(&buf);
-            let (read, closed) = served.wait();
-            let mut out = out.lock().unwrap();
-            out.read("server read", read);
-            out.done("server close", closed);
+            // What both sides met is put down when both are done, in the order in which it happened:
+            // who would put it down first is open.
+            let served = served.wait();
+            out.bytes("server write", served.0);
+            out.read("client read", read);
+            out.read("server read", served.1);
+            out.done("server close", served.2);
             out.bytes("client write", written);
             out.read("client read", conn.read(&mut buf));
             out.done("client close", conn.close());
             out.done("client close (deferred, second)", conn.close());
         });
 
-        let mut out = out.into_inner().unwrap();
         let client = TcpConn::connect(to).unwrap();
         out.name(client.local_addr().unwrap(), "CPORT");
         out.done("client close", client.close());
