@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use support::{BOUND, eventually, eventually_in_task, runtime, within};
+use support::{BOUND, Yielders, eventually, eventually_in_task, runtime, within};
 
 #[test]
 fn two_tasks_that_yield_take_turns() {
@@ -44,17 +44,7 @@ fn two_tasks_that_yield_take_turns() {
 fn tasks_that_only_yield_do_not_starve_one_that_waits_for_data() {
     within(BOUND, || {
         runtime(1).run(|| {
-            let stop = Arc::new(AtomicBool::new(false));
-            let yielders: Vec<_> = (0..4)
-                .map(|_| {
-                    let stop = stop.clone();
-                    spawn(move || {
-                        while !stop.load(SeqCst) {
-                            yield_now();
-                        }
-                    })
-                })
-                .collect();
+            let yielders = Yielders::start(4);
             let (a, b) = UnixStream::pair().unwrap();
             let a = netpoll::Fd::new(a.into(), netpoll::Kind::STREAM).unwrap();
             // Each byte is sent when the one before it has been read, so that a read waits for it.
@@ -69,10 +59,7 @@ fn tasks_that_only_yield_do_not_starve_one_that_waits_for_data() {
                 assert_eq!(a.read(&mut [0; 8]).unwrap(), 1);
             }
             drop(tell);
-            stop.store(true, SeqCst);
-            for task in yielders {
-                task.join().unwrap();
-            }
+            yielders.end();
             writer.join().unwrap();
         });
     });

@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use support::{BOUND, runtime, within};
+use support::{BOUND, Yielders, runtime, within};
 
 fn pair() -> (Arc<Fd>, UnixStream) {
     let (a, b) = UnixStream::pair().unwrap();
@@ -179,19 +179,8 @@ fn a_worker_whose_turns_are_long_now_and_then_asks_the_kernel_as_if_they_all_wer
     const ROUNDS: u64 = 200;
     let polls = within(BOUND, || {
         runtime(1).run(|| {
-            let stop = Arc::new(AtomicBool::new(false));
-            let quick: Vec<_> = (0..63)
-                .map(|_| {
-                    let stop = stop.clone();
-                    spawn(move || {
-                        while !stop.load(SeqCst) {
-                            yield_now();
-                        }
-                    })
-                })
-                .collect();
-            let polls = || gopark::Handle::current().unwrap().metrics().total.polls;
-            let before = polls();
+            let quick = Yielders::start(63);
+            let before = counters().polls;
             for _ in 0..ROUNDS {
                 let begun = Instant::now();
                 while begun.elapsed() < Duration::from_micros(200) {
@@ -199,9 +188,8 @@ fn a_worker_whose_turns_are_long_now_and_then_asks_the_kernel_as_if_they_all_wer
                 }
                 yield_now();
             }
-            let polls = polls() - before;
-            stop.store(true, SeqCst);
-            quick.into_iter().for_each(|task| task.join().unwrap());
+            let polls = counters().polls - before;
+            quick.end();
             polls
         })
     });

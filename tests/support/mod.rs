@@ -5,7 +5,8 @@
 #[path = "../harness/waiting.rs"]
 mod waiting;
 
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 /// Generous: the machine may be busy. Only a hang reaches it.
@@ -67,5 +68,32 @@ pub fn text(panic: Box<dyn std::any::Any + Send>) -> String {
     match panic.downcast::<String>() {
         Ok(text) => *text,
         Err(panic) => panic.downcast_ref::<&str>().map_or("?", |t| *t).to_owned(),
+    }
+}
+
+/// Tasks of the caller's runtime that do nothing but give way.
+pub struct Yielders {
+    stop: Arc<AtomicBool>,
+    tasks: Vec<gopark::JoinHandle<()>>,
+}
+
+impl Yielders {
+    pub fn start(number: usize) -> Yielders {
+        let stop = Arc::new(AtomicBool::new(false));
+        let tasks = (0..number).map(|_| {
+            let stop = stop.clone();
+            gopark::spawn(move || {
+                while !stop.load(SeqCst) {
+                    gopark::yield_now();
+                }
+            })
+        });
+        let tasks = tasks.collect();
+        Yielders { stop, tasks }
+    }
+
+    pub fn end(self) {
+        self.stop.store(true, SeqCst);
+        self.tasks.into_iter().for_each(|task| task.join().unwrap());
     }
 }
