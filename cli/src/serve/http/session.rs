@@ -31,8 +31,8 @@ enum State {
     Ended,
 }
 
-/// The protocol state of one HTTP connection, in little more than a cache line: with a thousand of them
-/// in turn each line is cold.
+/// The protocol state of one HTTP connection, no larger than a cache line: with a thousand of them in
+/// turn each line is cold.
 #[derive(Debug)]
 pub struct Http {
     site: Site,
@@ -40,6 +40,8 @@ pub struct Http {
     /// The beginning of a head whose rest has not arrived.
     kept: Vec<u8>,
 }
+
+const _: () = assert!(size_of::<Http>() <= 64);
 
 impl Http {
     /// A new connection to `site`.
