@@ -359,9 +359,8 @@ impl PollDesc {
         let Some(waiter) = self.side(Mode::Read).slot.waiting() else {
             return;
         };
-        // A task's waiter is the beginning of what a switch to it touches, two lines.
+        // A task's waiter is the beginning of what a switch to it touches, a line.
         prefetch(waiter);
-        prefetch(waiter.wrapping_byte_add(64));
         let near = waiter.wrapping_byte_sub(self.near.load(Relaxed) as usize);
         for line in 0..STACK {
             prefetch(near.wrapping_byte_add(line * 64));

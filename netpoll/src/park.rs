@@ -8,6 +8,7 @@ use crate::slot::Slot;
 use crate::sync::{AtomicBool, Ordering::Relaxed};
 use std::fmt;
 use std::ptr::NonNull;
+use std::sync::atomic::AtomicU8;
 
 #[cfg(not(loom))]
 use crate::{
@@ -51,6 +52,8 @@ pub struct Waiter {
     /// Whether it last left its slot because of a readiness. Written by whoever takes it out, before it
     /// is made ready, and read by itself after.
     readiness: AtomicBool,
+    /// A [`Reason`]. No part of any protocol.
+    reason: AtomicU8,
 }
 
 impl fmt::Debug for Waiter {
@@ -66,15 +69,39 @@ impl Waiter {
     /// time the waiter was taken out of a slot.
     #[cfg(not(loom))]
     pub const fn new(ready: unsafe fn(NonNull<Waiter>)) -> Waiter {
-        let readiness = AtomicBool::new(false);
-        Waiter { ready, readiness }
+        Waiter {
+            ready,
+            readiness: AtomicBool::new(false),
+            reason: AtomicU8::new(Reason::Park as u8),
+        }
     }
 
     /// A waiter that `ready` makes ready.
     #[cfg(loom)]
     pub fn new(ready: unsafe fn(NonNull<Waiter>)) -> Waiter {
-        let readiness = AtomicBool::new(false);
-        Waiter { ready, readiness }
+        Waiter {
+            ready,
+            readiness: AtomicBool::new(false),
+            reason: AtomicU8::new(Reason::Park as u8),
+        }
+    }
+
+    /// Notes why it parks, for people who look at it. Whoever parks does so before.
+    ///
+    /// ```
+    /// use netpoll::{Reason, Waiter};
+    /// let waiter = Waiter::new(|_| ());
+    /// waiter.set_reason(Reason::Sleep);
+    /// assert_eq!(waiter.reason(), Reason::Sleep);
+    /// ```
+    #[inline(always)]
+    pub fn set_reason(&self, why: Reason) {
+        self.reason.store(why as u8, Relaxed);
+    }
+
+    /// Why it parks, or did last. It means nothing while it never has.
+    pub fn reason(&self) -> Reason {
+        Reason::ALL[usize::from(self.reason.load(Relaxed))]
     }
 
     /// For whoever takes it out of its slot. What makes it ready afterwards carries this over.

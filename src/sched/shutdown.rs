@@ -294,7 +294,7 @@ impl Worker {
         unsafe {
             self.shared.inbox.close(|task| {
                 // SAFETY: a task in an inbox is alive; a started one is listed already.
-                if !task.as_ref().started.get() {
+                if !task.as_ref().has_started() {
                     lost.push(task);
                 }
             });
@@ -303,7 +303,7 @@ impl Worker {
             return;
         }
         // SAFETY: lost tasks are alive.
-        let had_started = |task: &NonNull<Header>| unsafe { task.as_ref() }.started.get();
+        let had_started = |task: &NonNull<Header>| unsafe { task.as_ref() }.has_started();
         if lost.iter().any(had_started) {
             self.keep_thread();
             self.runtime.ending.books().kept += 1;
@@ -314,12 +314,12 @@ impl Worker {
         for task in lost {
             // SAFETY: alive, of this worker or unstarted and in hand; no loop resumes it again.
             let header = unsafe { task.as_ref() };
-            let why = if !header.started.get() {
+            let why = if !header.has_started() {
                 "not started"
             } else if header.parked_in.get().is_null() {
                 "ready"
             } else {
-                header.why.get().name()
+                header.waiter.reason().name()
             };
             names.push(format!("{} ({why})", header.attributes));
             self.runtime.arena.leak(header.slot);

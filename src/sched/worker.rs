@@ -332,12 +332,11 @@ impl Worker {
         self.shared.running.store(header.attributes.id, Relaxed);
         let site = std::ptr::from_ref(header.attributes.site).cast_mut();
         self.shared.running_site.store(site, Relaxed);
-        if !header.started.get() {
-            header.worker.set(Arc::as_ptr(&self.shared));
+        if !header.has_started() {
             self.link(task);
             add(&counts.started, 1);
             // SAFETY: it came out of a queue of unstarted tasks, so it is ours alone from now on.
-            unsafe { header.start() };
+            unsafe { header.start(Arc::as_ptr(&self.shared)) };
         }
         add(&counts.switches, 1);
         self.current.set(Some(task));
@@ -378,7 +377,7 @@ impl Worker {
             self.shared.inbox.take(|task| {
                 n += 1;
                 // SAFETY: a task in an inbox is alive.
-                if task.as_ref().started.get() {
+                if task.as_ref().has_started() {
                     self.make_ready(task);
                 } else {
                     add(&self.shared.handed_taken, 1);
@@ -432,7 +431,7 @@ impl Worker {
     pub(crate) fn unstarted_among_ready(&self) -> Vec<NonNull<Header>> {
         let mut ready = self.ready.snapshot();
         // SAFETY: a task in a queue is alive.
-        ready.retain(|task| !unsafe { task.as_ref() }.started.get());
+        ready.retain(|task| !unsafe { task.as_ref() }.has_started());
         ready
     }
 
@@ -531,7 +530,7 @@ unsafe impl Park for Worker {
         add(&counts.parks, 1);
         let parked = &counts.parked[why as usize];
         add(parked, 1);
-        task.why.set(why);
+        task.waiter.set_reason(why);
         task.parked_in.set(slot);
         // SAFETY: we are on this task's stack; `may_park` and `of_task` keep a task that unwinds from
         // coming here.

@@ -51,19 +51,17 @@ pub(crate) struct Attributes {
     pub(crate) pinned: bool,
 }
 
-/// The fixed part of a task. What a switch touches comes first, in two cache lines: with a thousand
-/// tasks in turn these lines are cold.
+/// The fixed part of a task. What a switch touches comes first, in one cache line: with a thousand
+/// tasks in turn it is cold.
 #[repr(C)]
 pub(crate) struct Header {
-    waiter: Waiter,
-    /// The worker it belongs to once it has started.
+    pub(crate) waiter: Waiter,
+    /// The worker it belongs to, once it has started.
     pub(crate) worker: Cell<*const WorkerShared>,
     pub(crate) way_back: WayBack,
     switch: UnsafeCell<MaybeUninit<Switch>>,
     /// The slot it is parked in, while it is.
     pub(crate) parked_in: Cell<*const Slot>,
-    pub(crate) why: Cell<Reason>,
-    pub(crate) started: Cell<bool>,
     pub(crate) attributes: Attributes,
     vtable: &'static VTable,
     payload: Cell<*mut u8>,
@@ -77,6 +75,13 @@ pub(crate) struct Header {
     pub(crate) locals: ManuallyDrop<RefCell<Locals>>,
     pub(crate) unparker: OnceLock<Arc<super::unpark::Unparker>>,
 }
+
+// The last that a switch reads is the place it was spawned at, for the watchdog. The portable switch keeps
+// more, and takes another line.
+#[cfg(all(target_arch = "x86_64", unix, not(gopark_portable_switch)))]
+const _: () = assert!(
+    std::mem::offset_of!(Header, attributes) + std::mem::offset_of!(Attributes, name) <= LINE
+);
 
 /// What depends on the types of closure and result.
 struct VTable {
@@ -192,8 +197,6 @@ impl Header {
                 way_back: WayBack::default(),
                 switch: UnsafeCell::new(MaybeUninit::uninit()),
                 parked_in: Cell::new(std::ptr::null()),
-                why: Cell::new(Reason::Park),
-                started: Cell::new(false),
                 vtable: &Types::<F, T>::VTABLE,
                 payload: Cell::new(payload),
                 slot,
@@ -208,17 +211,23 @@ impl Header {
         header
     }
 
+    /// Its worker's loop has resumed it once, or is about to.
+    pub(crate) fn has_started(&self) -> bool {
+        !self.worker.get().is_null()
+    }
+
     pub(crate) fn waiter(&self) -> NonNull<Waiter> {
         // From the whole header, so that the pointer may be cast back to it.
         NonNull::from(self).cast()
     }
 
-    /// The task's first steps: lays out its stack. Called once, by its worker.
+    /// The task's first steps: it belongs to `worker` from now on, which lays out its stack. Called once.
     ///
     /// # Safety
     /// On the thread of the worker that the task will stay on; not started before.
     #[inline]
-    pub(crate) unsafe fn start(&self) {
+    pub(crate) unsafe fn start(&self, worker: *const WorkerShared) {
+        self.worker.set(worker);
         let run = self.vtable.run;
         let base = std::ptr::from_ref(self).addr();
         // SAFETY: the slot is the task's alone and everything below the header is free; the header
@@ -226,7 +235,6 @@ impl Header {
         let switch = unsafe { Switch::new(self.slot, base, NonNull::from(self), run) };
         // SAFETY: nobody else looks at the switch of a task that has not started.
         unsafe { (*self.switch.get()).write(switch) };
-        self.started.set(true);
     }
 
     /// Runs the task until it parks or yields (false) or ends (true).
