@@ -60,18 +60,23 @@ impl Buffer {
 }
 
 impl Drop for Buffer {
-    #[inline]
+    // All of it where it is dropped: then a buffer lives in a register, as a rule.
+    #[inline(always)]
     fn drop(&mut self) {
         if let Some(bytes) = self.bytes.take() {
-            // While the thread ends there is nowhere to put it.
-            let _ = IDLE.try_with(|idle| {
-                let mut idle = idle.borrow_mut();
-                if idle.len() < KEPT {
-                    idle.push(bytes);
-                }
-            });
+            put_back(bytes);
         }
     }
+}
+
+fn put_back(bytes: Box<[u8; LEASE_SIZE]>) {
+    // While the thread ends there is nowhere to put it.
+    let _ = IDLE.try_with(|idle| {
+        let mut idle = idle.borrow_mut();
+        if idle.len() < KEPT {
+            idle.push(bytes);
+        }
+    });
 }
 
 impl AsMut<[u8]> for Buffer {
@@ -180,7 +185,7 @@ impl TcpConn {
     ///
     /// # Errors
     /// Those of [`TcpConn::read`].
-    #[inline]
+    #[inline(always)]
     pub fn read_lease_of(&self, most: usize) -> io::Result<Lease> {
         self.lease(most.clamp(1, LEASE_SIZE))
     }

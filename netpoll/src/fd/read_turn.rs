@@ -72,6 +72,11 @@ impl Drop for ReadTurn<'_> {
     }
 }
 
+#[cold]
+fn too_short(want: usize) -> ! {
+    panic!("the buffer for a read of {want} bytes is shorter than that")
+}
+
 impl Fd {
     /// Begins a read of at most `want` bytes, and waits right away if a try is certain to be in vain;
     /// not if `want` is 0. What follows is one of [`ReadTurn`]'s tries.
@@ -110,9 +115,12 @@ impl ReadTurn<'_> {
     /// [`ReadTurn::read_rest`].
     #[inline(always)]
     pub fn try_read(&mut self, buf: &mut [u8]) -> Option<usize> {
+        if self.stage != Stage::Ready {
+            return None;
+        }
         let want = self.fd.most_at_once(buf.len());
         // SAFETY: `buf` is valid for `want` bytes of writing.
-        unsafe { self.attempt(want, || buf.as_mut_ptr()) }
+        unsafe { self.attempt(want, buf.as_mut_ptr()) }
     }
 
     /// [`ReadTurn::try_read`] of up to `want` bytes, not 0, into a buffer of at least that size that is
@@ -142,23 +150,30 @@ impl ReadTurn<'_> {
         want: usize,
         lend: impl FnOnce() -> B,
     ) -> Option<(B, usize)> {
-        let mut lent = None;
-        let at = || lent.insert(lend()).as_mut()[..want].as_mut_ptr();
-        // SAFETY: `at` gives a buffer that is valid for `want` bytes, and outlives the try.
-        let n = unsafe { self.attempt(want, at) }?;
-        lent.map(|buf| (buf, n))
-    }
-
-    /// # Safety
-    /// What `at` gives is valid for `want` bytes of writing.
-    #[inline(always)]
-    unsafe fn attempt(&mut self, want: usize, at: impl FnOnce() -> *mut u8) -> Option<usize> {
         if self.stage != Stage::Ready {
             return None;
         }
+        let mut buf = lend();
+        let Some(room) = buf.as_mut().get_mut(..want) else {
+            // A buffer that is alive where something may panic has to be on the stack.
+            drop(buf);
+            too_short(want)
+        };
+        let at = room.as_mut_ptr();
+        // SAFETY: `at` is valid for `want` bytes, and outlives the try.
+        let n = unsafe { self.attempt(want, at) }?;
+        Some((buf, n))
+    }
+
+    /// The try itself: the turn is ready.
+    ///
+    /// # Safety
+    /// `at` is valid for `want` bytes of writing.
+    #[inline(always)]
+    unsafe fn attempt(&mut self, want: usize, at: *mut u8) -> Option<usize> {
         let fd = self.fd;
         // SAFETY: contract of this function.
-        match unsafe { sys::read(fd.sysfd, fd.kind.socket, at(), want) } {
+        match unsafe { sys::read(fd.sysfd, fd.kind.socket, at, want) } {
             Ok(n) => {
                 fd.has_read(n, want);
                 self.stage = Stage::Done;

@@ -105,7 +105,7 @@ impl TcpConn {
     }
 
     /// [`read_lease_of`](TcpConn::read_lease_of), `most` being within its bounds.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn lease(&self, most: usize) -> io::Result<Lease> {
         let inner = &*self.0;
         inner.start(Mode::Read);
