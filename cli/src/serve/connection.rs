@@ -42,31 +42,26 @@ impl Patience {
     }
 }
 
-/// Serves a connection to its end.
+/// Serves a connection to its end. What happens seldom is in functions of its own: what this one has on
+/// its stack is cold memory for each of a thousand connections.
 pub fn serve<S: Session>(
-    conn: &TcpConn,
+    conn: TcpConn,
     mut session: S,
     manner: &Manner,
     connections: &Connections,
 ) -> io::Result<()> {
     let mut limit = Limit::new(&manner.patience);
     loop {
-        limit.renew(conn, session.idle(), connections)?;
+        limit.renew(&conn, session.idle(), connections)?;
         // A connection that waits holds no buffer; the worker lends one while there is data.
         let input = match conn.read_lease_of(manner.buffer) {
             Ok(input) if input.is_empty() => return Ok(()),
             Ok(input) => input,
             Err(error) if error.kind() == ErrorKind::TimedOut => {
-                if limit.goes_on(conn, connections)? {
+                if limit.goes_on(&conn, connections)? {
                     continue;
                 }
-                let mut out = Vec::new();
-                session.late(&mut out);
-                if out.is_empty() {
-                    return Ok(());
-                }
-                conn.write(&out)?;
-                return linger(conn);
+                return late(&conn, &mut session);
             }
             Err(error) => return Err(error),
         };
@@ -78,23 +73,42 @@ pub fn serve<S: Session>(
                 compute(cost);
             }
         }
-        let mut out = Scratch::default();
-        let (reply, next) = if S::GOES_DEEP {
-            out = Scratch::take();
-            gopark::task::on_worker_stack(|| session.answer(&input, &mut out))
+        let next = if S::GOES_DEEP {
+            let mut out = Scratch::take();
+            let answer = gopark::task::on_worker_stack(|| session.answer(&input, &mut out));
+            reply(&conn, answer)?
         } else {
-            session.answer(&input, &mut out)
+            reply(&conn, session.answer(&input, &mut Vec::new()))?
         };
-        if !reply.is_empty() {
-            conn.write(reply)?;
-        }
         if next == Next::Close {
-            return linger(conn);
+            return linger(&conn);
         }
     }
 }
 
+#[inline(always)]
+fn reply(conn: &TcpConn, (bytes, next): (&[u8], Next)) -> io::Result<Next> {
+    if !bytes.is_empty() {
+        conn.write(bytes)?;
+    }
+    Ok(next)
+}
+
+/// The end of a connection that has waited too long for a request, or for the rest of one.
+#[cold]
+#[inline(never)]
+fn late<S: Session>(conn: &TcpConn, session: &mut S) -> io::Result<()> {
+    let mut out = Vec::new();
+    session.late(&mut out);
+    if out.is_empty() {
+        return Ok(());
+    }
+    conn.write(&out)?;
+    linger(conn)
+}
+
 /// Says that no more will be sent, and reads on for a moment.
+#[inline(never)]
 fn linger(conn: &TcpConn) -> io::Result<()> {
     conn.close_write()?;
     conn.set_read_deadline(Some(Instant::now() + LINGER))?;
@@ -115,7 +129,8 @@ struct Limit<'a> {
     patience: &'a Patience,
     endless: bool,
     was_idle: Option<bool>,
-    second: u64,
+    /// When it was renewed last, by a clock that may wrap around.
+    second: u32,
     /// When the time of the request that is under way is over.
     request: Option<Instant>,
 }
@@ -157,7 +172,7 @@ impl Limit<'_> {
         };
         // A request's time runs from its beginning, so only idleness is renewed.
         let second = if idle && patience.is_some() {
-            clock::coarse_seconds()
+            clock::coarse_seconds() as u32
         } else {
             self.second
         };

@@ -186,7 +186,7 @@ impl Sessions<'_> {
             drop(gopark::spawn(move || {
                 let number = connections.enter(&conn);
                 // The connection's end, in whatever way, is the task's end.
-                let _ = connection::serve(&conn, session, &manner, &connections);
+                let _ = connection::serve(conn, session, &manner, &connections);
                 connections.leave(number);
             }));
         })
