@@ -6,8 +6,7 @@ use gopark::{Handle, Runtime, blocking, spawn};
 use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier};
-use std::time::Duration;
-use support::{BOUND, runtime, text, within};
+use support::{BOUND, eventually, runtime, text, within};
 
 #[test]
 fn a_blocking_closure_borrows_from_its_task_and_runs_on_another_thread() {
@@ -73,17 +72,21 @@ fn no_more_threads_than_allowed_run_at_once_and_every_closure_gets_its_turn() {
             .blocking_threads(3)
             .build()
             .unwrap();
-        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let counts = || Arc::new(AtomicUsize::new(0));
+        let (asked, now, most) = (counts(), counts(), counts());
         let seen = most.clone();
         runtime.run(move || {
             let tasks: Vec<_> = (0..60)
                 .map(|_| {
-                    let (now, most) = (now.clone(), most.clone());
+                    let (asked, now, most) = (asked.clone(), now.clone(), most.clone());
                     spawn(move || {
+                        asked.fetch_add(1, SeqCst);
                         blocking(|| {
                             most.fetch_max(now.fetch_add(1, SeqCst) + 1, SeqCst);
-                            // Long enough for others to come, were they let in.
-                            std::thread::sleep(Duration::from_micros(500));
+                            // All others want to come, and are here if they are let in.
+                            eventually("as many as may are here", || {
+                                asked.load(SeqCst) == 60 && most.load(SeqCst) >= 3
+                            });
                             now.fetch_sub(1, SeqCst);
                         })
                     })
@@ -93,11 +96,7 @@ fn no_more_threads_than_allowed_run_at_once_and_every_closure_gets_its_turn() {
                 task.join().unwrap();
             }
         });
-        assert!(
-            (1..=3).contains(&seen.load(SeqCst)),
-            "{} at once",
-            seen.load(SeqCst)
-        );
+        assert_eq!(seen.load(SeqCst), 3, "at once");
         assert!(runtime.metrics().blocking_threads <= 3);
     });
 }

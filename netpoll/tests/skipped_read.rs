@@ -96,15 +96,19 @@ fn what_came_before_a_descriptor_was_registered_is_found_after_a_skipped_read() 
     }
 }
 
+/// Lets an event come that is noted, with nobody to wake.
+fn note_event(a: &Fd) {
+    let poll = || park::with_current(|p| p.poller().poll(Some(Duration::ZERO)).unwrap());
+    until("the event comes", || poll() > 0);
+    a.set_deadline(&[Mode::Read], after(BOUND)).unwrap();
+}
+
 #[test]
 fn an_event_that_a_read_was_quicker_than_holds_back_no_skip_after_it() {
     let (a, b) = tcp_pair();
     register(&a);
     b.write(b"x").unwrap();
-    // Noted, with nobody to wake: the read below looks for itself.
-    let poll = || park::with_current(|p| p.poller().poll(Some(Duration::ZERO)).unwrap());
-    until("the event comes", || poll() > 0);
-    a.set_deadline(&[Mode::Read], after(BOUND)).unwrap();
+    note_event(&a); // the read below looks for itself
     assert_eq!(a.read(&mut [0; 8]), Ok(1));
     let (before, vain) = (skipped(), eagains());
     // Its deadline may be over before a read begins.
@@ -373,9 +377,7 @@ fn told_of_more() -> (Fd, Fd) {
     let (a, b) = read_once();
     register(&a);
     b.write(b"yz").unwrap();
-    let poll = || park::with_current(|p| p.poller().poll(Some(Duration::ZERO)).unwrap());
-    until("the event comes", || poll() > 0);
-    a.set_deadline(&[Mode::Read], after(BOUND)).unwrap();
+    note_event(&a);
     (a, b)
 }
 
