@@ -389,6 +389,16 @@ fn a_turn_that_is_dropped_without_a_try_holds_back_no_byte() {
 }
 
 #[test]
+fn a_turn_that_is_dropped_after_a_try_in_vain_lets_the_next_reader_in() {
+    let (a, b) = tcp_pair();
+    let mut turn = a.read_turn(8);
+    assert_eq!(turn.try_read(&mut [0; 8]), None);
+    drop(turn);
+    b.write(b"x").unwrap();
+    assert_eq!(start(move || a.read(&mut [0; 8])).join(), Ok(1));
+}
+
+#[test]
 fn a_buffer_that_panics_instead_of_coming_holds_back_no_byte() {
     let (a, _b) = told_of_more();
     let lend = || -> Vec<u8> { panic!("no buffer today") };
