@@ -36,12 +36,6 @@ pub struct Patience {
     pub read: Option<Duration>,
 }
 
-impl Patience {
-    fn is_endless(&self) -> bool {
-        self.request.is_none() && self.idle.is_none() && self.read.is_none()
-    }
-}
-
 /// Serves a connection to its end. What happens seldom is in functions of its own: what this one has on
 /// its stack is cold memory for each of a thousand connections.
 pub fn serve<S: Session>(
@@ -127,7 +121,7 @@ fn linger(conn: &TcpConn) -> io::Result<()> {
 /// and go, so that a busy connection pays for it with a look at the cheap clock.
 struct Limit<'a> {
     patience: &'a Patience,
-    endless: bool,
+    renewed: Renewed,
     was_idle: Option<bool>,
     /// When it was renewed last, by a clock that may wrap around.
     second: u32,
@@ -135,11 +129,27 @@ struct Limit<'a> {
     request: Option<Instant>,
 }
 
+/// When the deadline of a connection that is as idle as before, or as busy, moves on.
+#[derive(Clone, Copy)]
+enum Renewed {
+    /// There is none.
+    Never,
+    /// While idle, with the clock: a request's time runs from its beginning.
+    EachSecond,
+    /// With each read.
+    EachRead,
+}
+
 impl Limit<'_> {
     fn new(patience: &Patience) -> Limit<'_> {
+        let renewed = match patience {
+            Patience { read: Some(_), .. } => Renewed::EachRead,
+            Patience { idle: Some(_), .. } => Renewed::EachSecond,
+            _ => Renewed::Never,
+        };
         Limit {
             patience,
-            endless: patience.is_endless(),
+            renewed,
             was_idle: None,
             second: 0,
             request: None,
@@ -148,10 +158,15 @@ impl Limit<'_> {
 
     #[inline]
     fn renew(&mut self, conn: &TcpConn, idle: bool, connections: &Connections) -> io::Result<()> {
-        // Without limits there is nothing to renew.
-        if self.endless && self.was_idle == Some(idle) {
+        let second = match self.renewed {
+            Renewed::EachSecond if idle => clock::coarse_seconds() as u32,
+            Renewed::EachSecond | Renewed::Never => self.second,
+            Renewed::EachRead => self.second.wrapping_add(1),
+        };
+        if self.was_idle == Some(idle) && self.second == second {
             return Ok(());
         }
+        (self.was_idle, self.second) = (Some(idle), second);
         self.renew_in_full(conn, idle, connections)
     }
 
@@ -162,26 +177,13 @@ impl Limit<'_> {
         idle: bool,
         connections: &Connections,
     ) -> io::Result<()> {
-        if let Some(time) = self.patience.read {
-            return connections.wait_until(conn, Some(Instant::now() + time));
-        }
-        let patience = if idle {
-            self.patience.idle
-        } else {
-            self.patience.request
+        let patience = match self.patience {
+            Patience { read: Some(time), .. } => Some(*time),
+            patience if idle => patience.idle,
+            patience => patience.request,
         };
-        // A request's time runs from its beginning, so only idleness is renewed.
-        let second = if idle && patience.is_some() {
-            clock::coarse_seconds() as u32
-        } else {
-            self.second
-        };
-        if self.was_idle == Some(idle) && self.second == second {
-            return Ok(());
-        }
-        (self.was_idle, self.second) = (Some(idle), second);
         let deadline = patience.map(|time| Instant::now() + time);
-        self.request = deadline.filter(|_| !idle);
+        self.request = deadline.filter(|_| !idle && self.patience.read.is_none());
         connections.wait_until(conn, deadline)
     }
 

@@ -236,9 +236,23 @@ impl PollDesc {
     #[inline]
     fn arm(self: &Arc<Self>, mode: Mode, timers: &impl Reactor) {
         let side = self.side(mode);
-        if side.deadline.load(SeqCst) != 0 || side.armed.load(SeqCst) != UNARMED {
+        let (deadline, armed) = (side.deadline.load(SeqCst), side.armed.load(SeqCst));
+        let settled = if armed == UNARMED {
+            deadline == 0
+        } else {
+            // Most deadlines only move on, past a timer that is armed already.
+            armed <= deadline && self.is_live(armed, mode, timers)
+        };
+        if !settled {
             self.arm_for(mode, timers);
         }
+    }
+
+    /// Whether a timer of this direction is still to come here. One of another poller may never come (its
+    /// thread may not poll again), and one of ours that lies behind us has come already.
+    #[inline]
+    fn is_live(&self, armed: u64, mode: Mode, timers: &impl Reactor) -> bool {
+        self.side(mode).armed_by.load(Relaxed) == timers.id() && armed > timers.fired_up_to()
     }
 
     #[inline(never)]
@@ -250,11 +264,7 @@ impl PollDesc {
             if armed == UNARMED && deadline == 0 {
                 return;
             }
-            // A timer of another poller may never come (its thread may not poll again), and one
-            // of ours that lies behind us has come already.
-            let live = armed != UNARMED
-                && side.armed_by.load(Relaxed) == timers.id()
-                && armed > timers.fired_up_to();
+            let live = armed != UNARMED && self.is_live(armed, mode, timers);
             if live && (deadline == 0 || armed <= deadline) {
                 return;
             }
