@@ -16,14 +16,14 @@
 
 #![forbid(unsafe_code)]
 
-use mio::event::Event;
+use crate::desc::Event;
 use mio::{Events, Token};
 use std::cell::{Cell, RefCell};
 
 /// See the [module documentation](self).
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
-    events: RefCell<Vec<Event>>,
+    events: RefCell<Vec<(Token, Event)>>,
     /// The first that was not handed out.
     next: Cell<usize>,
     left: Cell<usize>,
@@ -41,7 +41,7 @@ impl Batch {
         debug_assert_eq!(self.left.get(), 0, "events that nobody was told of");
         let mut mine = self.events.borrow_mut();
         mine.clear();
-        mine.extend(events.iter().cloned());
+        mine.extend(events.iter().map(|event| (event.token(), meaning(event))));
         self.next.set(0);
         self.left.set(mine.len());
     }
@@ -54,9 +54,11 @@ impl Batch {
         self.left.set(left);
         self.next.set(at + 1);
         let events = self.events.borrow();
-        let token_of = |by| events.get(at + by).map(Event::token);
+        let token_of = |by| events.get(at + by).map(|(token, _)| *token);
+        let (token, event) = *events.get(at)?;
         Some(Turn {
-            event: events.get(at)?.clone(),
+            token,
+            event,
             next: token_of(NEXT),
             later: token_of(LATER),
         })
@@ -71,7 +73,39 @@ const LATER: usize = 3;
 /// An event, and whose turns come soon.
 #[derive(Debug)]
 pub(crate) struct Turn {
+    pub(crate) token: Token,
     pub(crate) event: Event,
     pub(crate) next: Option<Token>,
     pub(crate) later: Option<Token>,
+}
+
+/// Translates an event. Nearly all say only that there is data, or room, or both.
+#[inline]
+fn meaning(event: &mio::event::Event) -> Event {
+    if event.is_error() | event.is_priority() | event.is_read_closed() {
+        return unusual(event);
+    }
+    Event {
+        readable: event.is_readable(),
+        writable: event.is_writable(),
+        only_error: false,
+        no_skip: false,
+    }
+}
+
+/// Read is also how half close, hang-up and errors are learnt of; write is not told of the peer's half
+/// close (`RDHUP`), or a writer that waits for room would spin.
+#[cold]
+#[inline(never)]
+fn unusual(event: &mio::event::Event) -> Event {
+    let (error, urgent) = (event.is_error(), event.is_priority());
+    let (readable, read_closed) = (event.is_readable(), event.is_read_closed());
+    // mio counts HUP, and ERR beside OUT or alone, as "write closed".
+    let writable = event.is_writable() || event.is_write_closed();
+    Event {
+        readable: readable || read_closed || error || urgent,
+        writable: writable || error,
+        only_error: error && !readable && !read_closed && !urgent && !event.is_writable(),
+        no_skip: read_closed || error || urgent,
+    }
 }

@@ -382,6 +382,21 @@ impl PollDesc {
     /// ```
     #[inline]
     pub fn event(&self, event: Event) {
+        if event.only_error | event.no_skip | (self.facts.load(SeqCst) & EVENT_ERR != 0) {
+            self.note(event);
+        }
+        if event.readable {
+            self.side(Mode::Read).slot.wake(true);
+        }
+        if event.writable {
+            self.side(Mode::Write).slot.wake(true);
+        }
+    }
+
+    /// What an event changes about the descriptor beside its readiness, and few do.
+    #[cold]
+    #[inline(never)]
+    fn note(&self, event: Event) {
         let facts = self.facts.load(SeqCst);
         let set =
             if event.only_error { EVENT_ERR } else { 0 } | if event.no_skip { NO_SKIP } else { 0 };
@@ -390,12 +405,6 @@ impl PollDesc {
         }
         if facts & EVENT_ERR != 0 && !event.only_error {
             self.facts.fetch_and(!EVENT_ERR, SeqCst);
-        }
-        if event.readable {
-            self.side(Mode::Read).slot.wake(true);
-        }
-        if event.writable {
-            self.side(Mode::Write).slot.wake(true);
         }
     }
 

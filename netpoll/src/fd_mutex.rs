@@ -274,11 +274,7 @@ impl FdMutex {
             park.may_park()?;
             let new = old + wait;
             assert!(new & mask != 0, "{OVERFLOW}");
-            if self
-                .state
-                .compare_exchange(old, new, SeqCst, SeqCst)
-                .is_ok()
-            {
+            if self.replace(old, new) {
                 // A waiter that is refused here leaves its count behind. The unlock that takes it
                 // off banks a release, and the next waiter looks once more than it had to.
                 self.sema(side).acquire(park)?;
@@ -302,22 +298,38 @@ impl FdMutex {
     #[inline]
     #[must_use = "true means that the descriptor must be destroyed now"]
     pub fn rwunlock(&self, side: Side) -> bool {
+        let (bit, _, mask) = side.bits();
+        let old = self.state.load(SeqCst);
+        // Nearly always it is open, and nobody waits.
+        let plain = old & (bit | mask | CLOSED) == bit && old & REF_MASK != 0;
+        if plain && self.replace(old, (old & !bit) - REF) {
+            return false;
+        }
+        self.rwunlock_slow(side)
+    }
+
+    #[inline]
+    fn replace(&self, old: u64, new: u64) -> bool {
+        let replaced = self.state.compare_exchange(old, new, SeqCst, SeqCst);
+        replaced.is_ok()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn rwunlock_slow(&self, side: Side) -> bool {
         let (bit, wait, mask) = side.bits();
-        let mut old = self.state.load(SeqCst);
         loop {
+            let old = self.state.load(SeqCst);
             assert!(old & bit != 0 && old & REF_MASK != 0, "{INCONSISTENT}");
             let mut new = (old & !bit) - REF;
             if old & mask != 0 {
                 new -= wait;
             }
-            match self.state.compare_exchange(old, new, SeqCst, SeqCst) {
-                Ok(_) => {
-                    if old & mask != 0 {
-                        self.sema(side).release();
-                    }
-                    return new & (CLOSED | REF_MASK) == CLOSED;
+            if self.replace(old, new) {
+                if old & mask != 0 {
+                    self.sema(side).release();
                 }
-                Err(now) => old = now,
+                return new & (CLOSED | REF_MASK) == CLOSED;
             }
         }
     }

@@ -29,7 +29,7 @@ use crate::batch::{Batch, Turn};
 use crate::clock;
 pub use crate::counters::Counters;
 use crate::counters::bump;
-use crate::desc::{Event, Mode, PollDesc, Reactor};
+use crate::desc::{Mode, PollDesc, Reactor};
 use crate::error::Error;
 pub use crate::handle::PollerHandle;
 use crate::handle::Shared;
@@ -333,12 +333,15 @@ impl Poller {
         if let Some(entry) = turn.next.and_then(desc_of) {
             entry.desc.prefetch_reader();
         }
-        let token = turn.event.token();
+        let (token, mut event) = (turn.token, turn.event);
         let seq = (token.0 >> 32) as u32;
         match desc_of(token) {
             Some(entry) if entry.seq == seq => {
                 bump(&counters.events, 1);
-                entry.desc.event(meaning(&turn.event, entry.both));
+                // Without `OUT` in the interest, `ERR` alone is what any pending error of a socket looks
+                // like, and says nothing about whether the kernel can tell when to read.
+                event.only_error &= entry.both;
+                entry.desc.event(event);
             }
             _ if token == WAKER || token == TIMERFD => {}
             _ => bump(&counters.stale_events, 1),
@@ -509,25 +512,6 @@ impl Poller {
     /// Makes `sleep` ready at `when`.
     pub(crate) fn add_sleep(&self, when: u64, sleep: Arc<Sleep>) {
         self.timers.borrow_mut().push(when, Target::Sleep(sleep));
-    }
-}
-
-/// Translates an event. Read is also how half close, hang-up and errors are learnt of; write is not
-/// told of the peer's half close (`RDHUP`), or a writer that waits for room would spin.
-///
-/// `both`: without `OUT` in the interest, `ERR` alone is what any pending error of a socket looks
-/// like, and says nothing about whether the kernel can tell when to read.
-#[inline]
-fn meaning(event: &mio::event::Event, both: bool) -> Event {
-    let (error, urgent) = (event.is_error(), event.is_priority());
-    let (readable, read_closed) = (event.is_readable(), event.is_read_closed());
-    // mio counts HUP, and ERR beside OUT or alone, as "write closed".
-    let writable = event.is_writable() || event.is_write_closed();
-    Event {
-        readable: readable || read_closed || error || urgent,
-        writable: writable || error,
-        only_error: both && error && !readable && !read_closed && !urgent && !event.is_writable(),
-        no_skip: read_closed || error || urgent,
     }
 }
 

@@ -140,7 +140,18 @@ impl Slot {
         why: Reason,
         last_look: impl FnOnce() -> bool,
     ) -> bool {
-        let waiter = park.waiter();
+        self.block_as(park.waiter(), park, why, last_look)
+    }
+
+    /// [`Slot::block`] for who has the waiter of `park` at hand.
+    #[inline]
+    pub(crate) fn block_as<P: Park + ?Sized>(
+        &self,
+        waiter: NonNull<Waiter>,
+        park: &P,
+        why: Reason,
+        last_look: impl FnOnce() -> bool,
+    ) -> bool {
         if !self.enter(waiter) {
             return true;
         }
@@ -306,10 +317,27 @@ impl Slot {
     /// [`Slot::unblock`], then makes the waiter ready.
     #[inline]
     pub fn wake(&self, ready: bool) {
-        if let Some(waiter) = self.unblock(ready) {
+        let old = self.0.load(SeqCst);
+        if old == READY {
+            return;
+        }
+        // As a rule somebody is parked here, and nobody else wakes it.
+        let parked = old > WAIT && self.0.compare_exchange(old, NIL, SeqCst, SeqCst).is_ok();
+        let waiter = if parked {
+            taken(old, ready)
+        } else {
+            self.unblock_again(ready)
+        };
+        if let Some(waiter) = waiter {
             // SAFETY: taken out of its slot just now, and made ready once.
             unsafe { Waiter::ready(waiter) };
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn unblock_again(&self, ready: bool) -> Option<NonNull<Waiter>> {
+        self.unblock(ready)
     }
 
     /// Makes the slot ready and its waiter too, if somebody is parked here; for users who publish what

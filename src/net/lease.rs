@@ -11,7 +11,8 @@
 #![forbid(unsafe_code)]
 
 use super::TcpConn;
-use std::cell::RefCell;
+use crate::sched::worker;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io::{self, BufRead, Read};
 use std::marker::PhantomData;
@@ -32,14 +33,27 @@ pub const LEASE_SIZE: usize = 64 * 1024;
 /// How many idle buffers a thread keeps.
 const KEPT: usize = 32;
 
+type Bytes = Box<[u8; LEASE_SIZE]>;
+
+/// A worker's place for one idle buffer: what nearly every leased read needs.
+#[derive(Default)]
+pub(crate) struct AtHand(Cell<Option<Bytes>>);
+
+impl fmt::Debug for AtHand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AtHand").finish_non_exhaustive()
+    }
+}
+
 thread_local! {
-    static IDLE: RefCell<Vec<Box<[u8; LEASE_SIZE]>>> = const { RefCell::new(Vec::new()) };
+    /// The idle buffers of a thread that is no worker, or that its worker has no place for.
+    static IDLE: RefCell<Vec<Bytes>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A buffer of this thread; goes back when dropped.
 pub(crate) struct Buffer {
     /// `None` only while it is being dropped.
-    bytes: Option<Box<[u8; LEASE_SIZE]>>,
+    bytes: Option<Bytes>,
     /// It goes back to the thread it is from.
     stays: PhantomData<*mut ()>,
 }
@@ -47,13 +61,9 @@ pub(crate) struct Buffer {
 impl Buffer {
     #[inline]
     pub(crate) fn take() -> Buffer {
-        let idle = IDLE.with_borrow_mut(Vec::pop);
-        let fresh = || {
-            let bytes = vec![0; LEASE_SIZE].into_boxed_slice();
-            bytes.try_into().expect("it has this size")
-        };
+        let at_hand = worker::current().and_then(|worker| worker.buffer.0.take());
         Buffer {
-            bytes: Some(idle.unwrap_or_else(fresh)),
+            bytes: Some(at_hand.unwrap_or_else(another)),
             stays: PhantomData,
         }
     }
@@ -69,7 +79,28 @@ impl Drop for Buffer {
     }
 }
 
-fn put_back(bytes: Box<[u8; LEASE_SIZE]>) {
+fn put_back(bytes: Bytes) {
+    let one_more = match worker::current() {
+        Some(worker) => worker.buffer.0.replace(Some(bytes)),
+        None => Some(bytes),
+    };
+    if let Some(bytes) = one_more {
+        keep(bytes);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn another() -> Bytes {
+    IDLE.with_borrow_mut(Vec::pop).unwrap_or_else(|| {
+        let bytes = vec![0; LEASE_SIZE].into_boxed_slice();
+        bytes.try_into().expect("it has this size")
+    })
+}
+
+#[cold]
+#[inline(never)]
+fn keep(bytes: Bytes) {
     // While the thread ends there is nowhere to put it.
     let _ = IDLE.try_with(|idle| {
         let mut idle = idle.borrow_mut();

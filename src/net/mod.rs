@@ -15,7 +15,7 @@ mod file;
 mod flight;
 mod held_fd;
 mod hook;
-mod lease;
+pub(crate) mod lease;
 mod limits;
 mod listen;
 mod lookup;

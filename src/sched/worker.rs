@@ -29,6 +29,7 @@ use super::queue::Queue;
 use super::ring::Ring;
 use super::runtime::Shared;
 use super::sharing::Patience;
+use crate::net::lease::AtHand;
 use crate::stack::{Arena, Pool, overflow};
 use crate::task::header::Header;
 use netpoll::{Park, Poller, PollerHandle, Reason, Refusal, Slot, Waiter};
@@ -99,6 +100,7 @@ pub(crate) struct Worker {
     turn: Cell<u32>,
     ids: Cell<[u64; 2]>,
     pub(super) stolen: RefCell<Vec<NonNull<Header>>>,
+    pub(crate) buffer: AtHand,
     pub(super) patience: Cell<Patience>,
     pub(super) switches_at_trim: Cell<u64>,
 }
@@ -238,6 +240,7 @@ impl Worker {
             turn: Cell::new(0),
             ids: Cell::new([0, 0]),
             stolen: RefCell::default(),
+            buffer: AtHand::default(),
             patience: Cell::new(Patience::Fresh),
             switches_at_trim: Cell::new(0),
         }
@@ -310,15 +313,14 @@ impl Worker {
         {
             return Some(task);
         }
-        if turn & 1 == 0
-            && let Some(task) = self.ready.pop()
-        {
-            return Some(task);
-        }
-        if let Some(task) = self.shared.unstarted.pop() {
+        let unstarted_first = turn & 1 != 0 && self.shared.unstarted.len() > 0;
+        if unstarted_first && let Some(task) = self.shared.unstarted.pop() {
             return Some(task);
         }
         if let Some(task) = self.ready.pop() {
+            return Some(task);
+        }
+        if let Some(task) = self.shared.unstarted.pop() {
             return Some(task);
         }
         self.yielded.pop()
@@ -333,10 +335,8 @@ impl Worker {
         let site = std::ptr::from_ref(header.attributes.site).cast_mut();
         self.shared.running_site.store(site, Relaxed);
         if !header.has_started() {
-            self.link(task);
-            add(&counts.started, 1);
             // SAFETY: it came out of a queue of unstarted tasks, so it is ours alone from now on.
-            unsafe { header.start(Arc::as_ptr(&self.shared)) };
+            unsafe { self.start(task) };
         }
         add(&counts.switches, 1);
         self.current.set(Some(task));
@@ -344,15 +344,34 @@ impl Worker {
         let ended = unsafe { header.resume() };
         self.current.set(None);
         if ended {
-            self.unlink(task);
-            // Release: who counts it as finished counts what it spawned, too.
-            let finished = counts.finished.load(Relaxed) + 1;
-            counts.finished.store(finished, Release);
             // SAFETY: `resume` has just said so.
-            if unsafe { Header::finish(task) } {
-                // SAFETY: `finish` said that the handle is gone, so this is the last touch.
-                unsafe { self.release(task) };
-            }
+            unsafe { self.finish(task) };
+        }
+    }
+
+    /// # Safety
+    /// As [`Header::start`].
+    #[inline(never)]
+    unsafe fn start(&self, task: NonNull<Header>) {
+        self.link(task);
+        add(&self.shared.counts.started, 1);
+        // SAFETY: contract of this function.
+        unsafe { task.as_ref().start(Arc::as_ptr(&self.shared)) };
+    }
+
+    /// # Safety
+    /// As [`Header::finish`].
+    #[inline(never)]
+    unsafe fn finish(&self, task: NonNull<Header>) {
+        self.unlink(task);
+        // Release: who counts it as finished counts what it spawned, too.
+        let counts = &self.shared.counts;
+        let finished = counts.finished.load(Relaxed) + 1;
+        counts.finished.store(finished, Release);
+        // SAFETY: contract of this function.
+        if unsafe { Header::finish(task) } {
+            // SAFETY: `finish` said that the handle is gone, so this is the last touch.
+            unsafe { self.release(task) };
         }
     }
 
@@ -370,6 +389,7 @@ impl Worker {
     }
 
     /// Takes in what other threads have handed over.
+    #[inline(never)]
     fn take_inbox(&self) {
         let mut n = 0;
         // SAFETY: this is the owner's thread.

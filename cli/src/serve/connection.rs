@@ -178,7 +178,9 @@ impl Limit<'_> {
         connections: &Connections,
     ) -> io::Result<()> {
         let patience = match self.patience {
-            Patience { read: Some(time), .. } => Some(*time),
+            Patience {
+                read: Some(time), ..
+            } => Some(*time),
             patience if idle => patience.idle,
             patience => patience.request,
         };

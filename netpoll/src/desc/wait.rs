@@ -82,14 +82,14 @@ impl PollDesc {
         if park.may_park().is_err() || self.facts.load(SeqCst) & self.ends(mode) != 0 {
             return false;
         }
-        let slot = &self.side(mode).slot;
+        let (slot, waiter) = (&self.side(mode).slot, park.waiter());
         #[cfg(not(loom))]
         {
             let here = std::ptr::from_ref(&slot).addr();
-            let near = park.waiter().addr().get().wrapping_sub(here);
+            let near = waiter.addr().get().wrapping_sub(here);
             self.near.store(near as u32, Relaxed);
         }
-        slot.block(park, why, || self.may_stay(mode, reactor))
+        slot.block_as(waiter, park, why, || self.may_stay(mode, reactor))
     }
 
     /// [`PollDesc::wait`] after a [`PollDesc::wait_once`] that returned false: looks at the world,

@@ -1,6 +1,6 @@
 //! Writing: all of it, or an error that says how much.
 
-use super::{Fd, MAX_IOV, MAX_RW, WRITE, count};
+use super::{Fd, Held, MAX_IOV, MAX_RW, WRITE, count, side};
 use crate::desc::Mode;
 use crate::error::{Error, Partial};
 use crate::park::Reason;
@@ -30,16 +30,44 @@ impl Fd {
     /// Go: `internal/poll.FD.Write`.
     #[inline]
     pub fn write(&self, buf: &[u8]) -> Result<(), Partial> {
-        let fail = |error| Partial { written: 0, error };
-        let _held = self.lock::<WRITE>().map_err(fail)?;
+        // Nearly every write: nobody else is writing, nothing forbids it, and there is room for all of it.
+        // The rest is elsewhere, so that this is short: nothing in it can panic with the lock held.
+        if !self.mutex.try_rwlock(side(WRITE)) {
+            return self.write_in_turn(buf);
+        }
+        if !self.desc.allows(Mode::Write) {
+            return self.write_held(Held(self), buf);
+        }
+        match self.send(&buf[..self.chunk(buf.len())]) {
+            Ok(n) if n == buf.len() => {
+                drop(Held::<WRITE>(self));
+                Ok(())
+            }
+            first => self.write_rest(Held(self), buf, first),
+        }
+    }
+
+    /// [`Fd::write`] behind another write.
+    #[cold]
+    #[inline(never)]
+    fn write_in_turn(&self, buf: &[u8]) -> Result<(), Partial> {
+        match self.lock::<WRITE>() {
+            Ok(held) => self.write_held(held, buf),
+            Err(error) => Err(Partial { written: 0, error }),
+        }
+    }
+
+    /// [`Fd::write`] with the lock, in full.
+    #[cold]
+    #[inline(never)]
+    fn write_held(&self, held: Held<'_, WRITE>, buf: &[u8]) -> Result<(), Partial> {
         // A readiness noted earlier stays: nearly every event also says "writable", and forgetting
         // it before each write would have each event note it anew. What is stale about it costs one
         // more try, and only a write that found no room.
-        self.desc.check(Mode::Write).map_err(fail)?;
-        match self.send(&buf[..self.chunk(buf.len())]) {
-            Ok(n) if n == buf.len() => Ok(()),
-            first => self.write_rest(buf, first),
-        }
+        let checked = self.desc.check(Mode::Write);
+        checked.map_err(|error| Partial { written: 0, error })?;
+        let first = self.send(&buf[..self.chunk(buf.len())]);
+        self.write_rest(held, buf, first)
     }
 
     /// How much of so many bytes one call is asked to write.
@@ -52,9 +80,14 @@ impl Fd {
         }
     }
 
-    /// Goes on after a first call that has not written everything. The write lock is held.
+    /// Goes on after a first call.
     #[inline(never)]
-    fn write_rest(&self, buf: &[u8], first: Result<usize, i32>) -> Result<(), Partial> {
+    fn write_rest(
+        &self,
+        _held: Held<'_, WRITE>,
+        buf: &[u8],
+        first: Result<usize, i32>,
+    ) -> Result<(), Partial> {
         let mut written = 0;
         let fail = |written, error| Partial { written, error };
         let mut sent = first;
