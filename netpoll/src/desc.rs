@@ -40,7 +40,10 @@ use std::os::fd::RawFd;
 #[cfg(not(loom))]
 use crate::registration::Registrations;
 #[cfg(not(loom))]
-use crate::{prefetch::prefetch, sync::Mutex};
+use crate::{
+    prefetch::{Whereabouts, prefetch},
+    sync::Mutex,
+};
 
 /// A direction.
 ///
@@ -189,9 +192,9 @@ impl Side {
 #[repr(C)]
 pub struct PollDesc {
     facts: AtomicU32,
-    /// How far below the last waiter its stack ended, for [`PollDesc::prefetch_reader`].
+    /// Of the last waiter.
     #[cfg(not(loom))]
-    near: AtomicU32,
+    whereabouts: Whereabouts,
     sides: [Side; 2],
     #[cfg(not(loom))]
     pub(crate) registrations: Mutex<Registrations>,
@@ -209,7 +212,7 @@ impl PollDesc {
         PollDesc {
             facts: AtomicU32::new(0),
             #[cfg(not(loom))]
-            near: AtomicU32::new(0),
+            whereabouts: Whereabouts::default(),
             sides: [Side::new(), Side::new()],
             #[cfg(not(loom))]
             registrations: Mutex::new(Registrations::default()),
@@ -349,21 +352,23 @@ impl PollDesc {
         self.side(mode).deadline.load(SeqCst)
     }
 
-    /// Asks the processor for the memory of whoever waits to read: what stands for it in the slot, and
-    /// the lines of its stack that it will touch on its way from the wait back to whoever reads.
+    /// Asks the processor for what a request touches of a descriptor.
+    #[cfg(not(loom))]
+    #[inline]
+    pub(crate) fn prefetch(&self) {
+        prefetch(self);
+        // An allocation need not begin with a line.
+        prefetch(&self.side(Mode::Write).deadline);
+    }
+
+    /// Asks the processor for the memory of whoever waits to read: what stands for it in the slot, what
+    /// it has the descriptor from, and the lines of its stack that it will touch on its way from the wait
+    /// back to whoever reads.
     #[cfg(not(loom))]
     #[inline]
     pub(crate) fn prefetch_reader(&self) {
-        /// From the wait up to the user's function.
-        const STACK: usize = 9;
-        let Some(waiter) = self.side(Mode::Read).slot.waiting() else {
-            return;
-        };
-        // A task's waiter is the beginning of what a switch to it touches, a line.
-        prefetch(waiter);
-        let near = waiter.wrapping_byte_sub(self.near.load(Relaxed) as usize);
-        for line in 0..STACK {
-            prefetch(near.wrapping_byte_add(line * 64));
+        if let Some(waiter) = self.side(Mode::Read).slot.waiting() {
+            self.whereabouts.prefetch(waiter, self);
         }
     }
 

@@ -33,7 +33,6 @@ use crate::desc::{Mode, PollDesc, Reactor};
 use crate::error::Error;
 pub use crate::handle::PollerHandle;
 use crate::handle::Shared;
-use crate::prefetch::prefetch;
 use crate::removed::Removed;
 use crate::timerfd::TimerFd;
 use crate::timers::{Sleep, Target, Timers};
@@ -328,7 +327,7 @@ impl Poller {
         let descs = self.descs.borrow();
         let desc_of = |token: Token| descs.get(token.0 as u32 as usize);
         if let Some(entry) = turn.later.and_then(desc_of) {
-            prefetch(Arc::as_ptr(&entry.desc));
+            entry.desc.prefetch();
         }
         if let Some(entry) = turn.next.and_then(desc_of) {
             entry.desc.prefetch_reader();

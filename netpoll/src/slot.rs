@@ -315,6 +315,14 @@ impl Slot {
     }
 
     /// [`Slot::unblock`], then makes the waiter ready.
+    ///
+    /// ```
+    /// let slot = netpoll::Slot::new();
+    /// slot.wake(false); // nobody to interrupt
+    /// assert!(!slot.is_ready());
+    /// slot.wake(true); // kept for whoever comes
+    /// assert!(slot.is_ready());
+    /// ```
     #[inline]
     pub fn wake(&self, ready: bool) {
         let old = self.0.load(SeqCst);

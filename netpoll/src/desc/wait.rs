@@ -85,9 +85,10 @@ impl PollDesc {
         let (slot, waiter) = (&self.side(mode).slot, park.waiter());
         #[cfg(not(loom))]
         {
-            let here = std::ptr::from_ref(&slot).addr();
-            let near = waiter.addr().get().wrapping_sub(here);
-            self.near.store(near as u32, Relaxed);
+            let (stack, desc) = (std::ptr::from_ref(&slot).addr(), Arc::as_ptr(self).addr());
+            let owner = std::ptr::from_ref(self).addr();
+            let waiter = waiter.addr().get();
+            self.whereabouts.note(waiter, stack, desc, owner);
         }
         slot.block_as(waiter, park, why, || self.may_stay(mode, reactor))
     }
