@@ -48,6 +48,7 @@ struct StackRange {
 }
 
 impl StackRange {
+    #[inline]
     fn new(base: usize, limit: usize) -> StackRange {
         let at = |address| StackPointer::new(address).expect("a stack is not at address zero");
         StackRange {
