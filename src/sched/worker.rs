@@ -351,7 +351,7 @@ impl Worker {
 
     /// # Safety
     /// As [`Header::start`].
-    #[inline(never)]
+    #[inline]
     unsafe fn start(&self, task: NonNull<Header>) {
         self.link(task);
         add(&self.shared.counts.started, 1);
@@ -361,7 +361,7 @@ impl Worker {
 
     /// # Safety
     /// As [`Header::finish`].
-    #[inline(never)]
+    #[inline]
     unsafe fn finish(&self, task: NonNull<Header>) {
         self.unlink(task);
         // Release: who counts it as finished counts what it spawned, too.
