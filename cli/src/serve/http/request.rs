@@ -216,9 +216,10 @@ fn path(target: &str) -> &str {
 #[cold]
 fn after_host(target: &str) -> &str {
     match target.split_once("://") {
-        Some((scheme, rest)) if !scheme.contains('?') => {
-            rest.find('/').map_or("/", |start| &rest[start..])
-        }
+        Some((scheme, rest)) if !scheme.contains('?') => match rest.find(['/', '?']) {
+            Some(end) if rest[end..].starts_with('/') => &rest[end..],
+            _ => "/",
+        },
         _ => target,
     }
 }
@@ -247,6 +248,11 @@ mod tests {
             ("http://example.org", "/"),
             ("/redirect?to=http://example.org/x", "/redirect"),
             ("*", "*"),
+            ("http://example.org?x", "/"),
+            ("http://example.org?to=/admin", "/"),
+            ("//example.org/x", "//example.org/x"),
+            ("a?b://c/d", "a"),
+            ("://x", "/"),
         ] {
             let text = format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n");
             assert_eq!(whole(&text).path, expected, "{target}");
