@@ -2,11 +2,13 @@
 
 mod support;
 
-use gopark::{park, sleep, spawn, task, yield_now};
+use gopark::{JoinHandle, park, sleep, spawn, task, yield_now};
+use std::collections::HashSet;
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 use support::{BOUND, Yielders, eventually, eventually_in_task, runtime, within};
 
@@ -65,41 +67,91 @@ fn tasks_that_only_yield_do_not_starve_one_that_waits_for_data() {
     });
 }
 
+/// Tasks that unpark each other in a ring on each worker, which so is never out of ready tasks.
+struct Rings {
+    stop: Arc<AtomicBool>,
+    members: Vec<JoinHandle<()>>,
+    /// How many rings there are.
+    workers: usize,
+}
+
+impl Rings {
+    fn start(number: usize) -> Rings {
+        let stop = Arc::new(AtomicBool::new(false));
+        let homes: Arc<Vec<OnceLock<ThreadId>>> =
+            Arc::new((0..number).map(|_| OnceLock::new()).collect());
+        let next: Arc<OnceLock<Vec<task::Task>>> = Arc::default();
+        let members: Vec<_> = (0..number)
+            .map(|i| {
+                let (stop, homes, next) = (stop.clone(), homes.clone(), next.clone());
+                spawn(move || {
+                    homes[i].set(std::thread::current().id()).unwrap();
+                    eventually_in_task("the ring is closed", || next.get().is_some());
+                    while !stop.load(SeqCst) {
+                        next.get().unwrap()[i].unpark();
+                        park();
+                    }
+                    next.get().unwrap()[i].unpark();
+                })
+            })
+            .collect();
+        let home = |i: usize| homes[i].get();
+        eventually_in_task("all have started", || {
+            (0..number).all(|i| home(i).is_some())
+        });
+        let after = |i| {
+            let others = (1..=number).map(|by| (i + by) % number);
+            others.into_iter().find(|&j| home(j) == home(i)).unwrap()
+        };
+        let neighbours = (0..number).map(|i| {
+            assert_ne!(after(i), i, "alone on its worker, which it would hold");
+            members[after(i)].task()
+        });
+        next.set(neighbours.collect()).unwrap();
+        let workers: HashSet<_> = (0..number).map(home).collect();
+        Rings {
+            stop,
+            members,
+            workers: workers.len(),
+        }
+    }
+
+    fn end(self) {
+        self.stop.store(true, SeqCst);
+        for member in &self.members {
+            member.task().unpark();
+        }
+        for member in self.members {
+            member.join().unwrap();
+        }
+    }
+}
+
 #[test]
 fn tasks_that_are_always_ready_do_not_starve_one_that_yields() {
     within(BOUND, || {
         runtime(1).run(|| {
-            // A chain of tasks that unpark each other is never out of ready tasks.
-            let stop = Arc::new(AtomicBool::new(false));
-            let ring: Arc<Mutex<Vec<task::Task>>> = Arc::default();
-            let chain: Vec<_> = (0..4)
-                .map(|i| {
-                    let (ring, stop) = (ring.clone(), stop.clone());
-                    spawn(move || {
-                        park();
-                        let next = ring.lock().unwrap()[(i + 1) % 4].clone();
-                        while !stop.load(SeqCst) {
-                            next.unpark();
-                            park();
-                        }
-                        next.unpark();
-                    })
-                })
-                .collect();
-            *ring.lock().unwrap() = chain.iter().map(|t| t.task()).collect();
-            for task in ring.lock().unwrap().iter() {
-                task.unpark();
-            }
+            let rings = Rings::start(4);
             for _ in 0..1000 {
                 yield_now();
             }
-            stop.store(true, SeqCst);
-            for task in ring.lock().unwrap().iter() {
-                task.unpark();
+            rings.end();
+        });
+    });
+}
+
+#[test]
+fn tasks_that_are_always_ready_do_not_starve_one_that_has_not_started() {
+    within(BOUND, || {
+        // A worker more, or an idle one, would start what comes.
+        let two = gopark::Runtime::builder().workers(2).spare_workers(0);
+        two.build().unwrap().run(|| {
+            let rings = Rings::start(32);
+            assert_eq!(rings.workers, 2);
+            for _ in 0..100 {
+                spawn(|| ()).join().unwrap();
             }
-            for task in chain {
-                task.join().unwrap();
-            }
+            rings.end();
         });
     });
 }

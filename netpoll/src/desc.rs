@@ -384,6 +384,8 @@ impl PollDesc {
     /// // `EPOLLERR` and nothing else: the kernel cannot say when to read.
     /// desc.event(Event { readable: true, writable: true, only_error: true, no_skip: true });
     /// assert_eq!(desc.check(Mode::Read), Err(Error::NotPollable));
+    /// desc.event(Event { readable: true, ..Event::default() }); // it can, after all
+    /// assert_eq!(desc.check(Mode::Read), Ok(()));
     /// ```
     #[inline]
     pub fn event(&self, event: Event) {

@@ -11,8 +11,9 @@
 #![forbid(unsafe_code)]
 
 use super::TcpConn;
+use crate::sched::buffer::{self, Bytes};
 use crate::sched::worker;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::fmt;
 use std::io::{self, BufRead, Read};
 use std::marker::PhantomData;
@@ -29,24 +30,12 @@ use std::ops::Deref;
 /// assert!(conn.read_lease()?.len() <= LEASE_SIZE); // the rest is for the next one
 /// # std::io::Result::Ok(())
 /// ```
-pub const LEASE_SIZE: usize = 64 * 1024;
-/// How many idle buffers a thread keeps.
+pub const LEASE_SIZE: usize = buffer::SIZE;
+/// How many of them a thread keeps beside the one at hand.
 const KEPT: usize = 32;
 
-type Bytes = Box<[u8; LEASE_SIZE]>;
-
-/// A worker's place for one idle buffer: what nearly every leased read needs.
-#[derive(Default)]
-pub(crate) struct AtHand(Cell<Option<Bytes>>);
-
-impl fmt::Debug for AtHand {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AtHand").finish_non_exhaustive()
-    }
-}
-
 thread_local! {
-    /// The idle buffers of a thread that is no worker, or that its worker has no place for.
+    /// The idle buffers of a thread, but for the one that a worker has at hand.
     static IDLE: RefCell<Vec<Bytes>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -61,7 +50,7 @@ pub(crate) struct Buffer {
 impl Buffer {
     #[inline]
     pub(crate) fn take() -> Buffer {
-        let at_hand = worker::current().and_then(|worker| worker.buffer.0.take());
+        let at_hand = worker::current().and_then(|worker| worker.buffer.take());
         Buffer {
             bytes: Some(at_hand.unwrap_or_else(another)),
             stays: PhantomData,
@@ -81,7 +70,7 @@ impl Drop for Buffer {
 
 fn put_back(bytes: Bytes) {
     let one_more = match worker::current() {
-        Some(worker) => worker.buffer.0.replace(Some(bytes)),
+        Some(worker) => worker.buffer.put(bytes),
         None => Some(bytes),
     };
     if let Some(bytes) = one_more {
@@ -305,5 +294,33 @@ impl Read for LeasedReader<'_> {
         };
         self.consume(n);
         Ok(n)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_lends_the_buffer_that_came_back_last_and_never_one_that_is_lent() {
+        let runtime = crate::Runtime::builder().workers(1).build().unwrap();
+        runtime.run(|| {
+            let at = |buffer: &Buffer| buffer.bytes.as_deref().unwrap().as_ptr().addr();
+            let (first, second) = (Buffer::take(), Buffer::take());
+            let (one, other) = (at(&first), at(&second));
+            assert_ne!(one, other);
+            drop(first);
+            // Another task, the same worker.
+            let again = crate::spawn(move || at(&Buffer::take()) == one);
+            assert!(again.join().unwrap());
+            drop(second);
+            assert_eq!(at(&Buffer::take()), other);
+            let both = [Buffer::take(), Buffer::take()];
+            let mut both = both.each_ref().map(at);
+            both.sort();
+            let mut expected = [one, other];
+            expected.sort();
+            assert_eq!(both, expected, "none was lost");
+        });
     }
 }

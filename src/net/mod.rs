@@ -15,7 +15,7 @@ mod file;
 mod flight;
 mod held_fd;
 mod hook;
-pub(crate) mod lease;
+mod lease;
 mod limits;
 mod listen;
 mod lookup;

@@ -22,6 +22,7 @@
 //! | `urgency`     | what the kernel is told about the threads                                |
 //! | `watchdog`    | who holds a worker too long                                              |
 //! | `cpu_clock`   | how much processor time a worker has used                                |
+//! | `buffer`      | the buffer that a worker lends to a read                                 |
 //! | `metrics`     | what it all did                                                          |
 //! | `overflow`    | whose stack overflowed                                                   |
 
@@ -33,6 +34,8 @@ pub(crate) mod ring;
 
 #[cfg(not(loom))]
 pub(crate) mod blocking;
+#[cfg(not(loom))]
+pub(crate) mod buffer;
 #[cfg(not(loom))]
 pub(crate) mod builder;
 #[cfg(not(loom))]

@@ -20,6 +20,7 @@
 //!
 //! Go: `runtime/proc.go`, `schedule` and `findRunnable`.
 
+use super::buffer::AtHand;
 use super::cpu_clock::CpuClock;
 use super::holds::Holds;
 use super::inbox::Inbox;
@@ -29,7 +30,6 @@ use super::queue::Queue;
 use super::ring::Ring;
 use super::runtime::Shared;
 use super::sharing::Patience;
-use crate::net::lease::AtHand;
 use crate::stack::{Arena, Pool, overflow};
 use crate::task::header::Header;
 use netpoll::{Park, Poller, PollerHandle, Reason, Refusal, Slot, Waiter};
