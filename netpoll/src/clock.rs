@@ -15,7 +15,9 @@ const AT_ZERO: u64 = 1 << 40;
 static BASE: LazyLock<(Instant, u64)> = LazyLock::new(|| {
     let read = || {
         let (before, instant, after) = (now(), Instant::now(), now());
-        (after - before, instant, after)
+        // A clock that went back, which none should, says nothing about the pair.
+        let gap = after.checked_sub(before).unwrap_or(u64::MAX);
+        (gap, instant, after)
     };
     let (_, instant, at) = (0..8).fold(read(), |best, _| {
         let next = read();
@@ -47,6 +49,9 @@ pub fn now() -> u64 {
 }
 
 /// The word for an instant; instants too far away saturate at either end, never reaching zero.
+///
+/// It may be late by what the closest pair of readings took, some tens of nanoseconds, and is never early:
+/// no deadline comes before its moment.
 ///
 /// ```
 /// use std::time::{Duration, Instant};

@@ -140,18 +140,7 @@ impl Slot {
         why: Reason,
         last_look: impl FnOnce() -> bool,
     ) -> bool {
-        self.block_as(park.waiter(), park, why, last_look)
-    }
-
-    /// [`Slot::block`] for who has the waiter of `park` at hand.
-    #[inline]
-    pub(crate) fn block_as<P: Park + ?Sized>(
-        &self,
-        waiter: NonNull<Waiter>,
-        park: &P,
-        why: Reason,
-        last_look: impl FnOnce() -> bool,
-    ) -> bool {
+        let waiter = park.waiter();
         if !self.enter(waiter) {
             return true;
         }

@@ -117,13 +117,13 @@ fn linger(conn: &TcpConn) -> io::Result<()> {
     Ok(())
 }
 
-/// The read deadline of a connection. It is moved once per second at most while requests come
-/// and go, so that a busy connection pays for it with a look at the cheap clock.
+/// The read deadline of a connection. Unless each read has its own, it is moved once per second at most
+/// while requests come and go, so that a busy connection pays for it with a look at the cheap clock.
 struct Limit<'a> {
     patience: &'a Patience,
     renewed: Renewed,
     was_idle: Option<bool>,
-    /// When it was renewed last, by a clock that may wrap around.
+    /// When it was renewed last, by a clock that may wrap around; or, with each read, how often.
     second: u32,
     /// When the time of the request that is under way is over.
     request: Option<Instant>,
@@ -132,7 +132,7 @@ struct Limit<'a> {
 /// When the deadline of a connection that is as idle as before, or as busy, moves on.
 #[derive(Clone, Copy)]
 enum Renewed {
-    /// There is none.
+    /// It does not, if there is one.
     Never,
     /// While idle, with the clock: a request's time runs from its beginning.
     EachSecond,

@@ -82,15 +82,15 @@ impl PollDesc {
         if park.may_park().is_err() || self.facts.load(SeqCst) & self.ends(mode) != 0 {
             return false;
         }
-        let (slot, waiter) = (&self.side(mode).slot, park.waiter());
+        let slot = &self.side(mode).slot;
         #[cfg(not(loom))]
         {
             let (stack, desc) = (std::ptr::from_ref(&slot).addr(), Arc::as_ptr(self).addr());
             let owner = std::ptr::from_ref(self).addr();
-            let waiter = waiter.addr().get();
+            let waiter = park.waiter().addr().get();
             self.whereabouts.note(waiter, stack, desc, owner);
         }
-        slot.block_as(waiter, park, why, || self.may_stay(mode, reactor))
+        slot.block(park, why, || self.may_stay(mode, reactor))
     }
 
     /// [`PollDesc::wait`] after a [`PollDesc::wait_once`] that returned false: looks at the world,

@@ -35,6 +35,9 @@ impl Fd {
         if !self.mutex.try_rwlock(side(WRITE)) {
             return self.write_in_turn(buf);
         }
+        // A readiness noted earlier stays: nearly every event also says "writable", and forgetting
+        // it before each write would have each event note it anew. What is stale about it costs one
+        // more try, and only a write that found no room.
         if !self.desc.allows(Mode::Write) {
             return self.write_held(Held(self), buf);
         }
@@ -47,7 +50,7 @@ impl Fd {
         }
     }
 
-    /// [`Fd::write`] behind another write.
+    /// [`Fd::write`] behind another write, or of a closed descriptor.
     #[cold]
     #[inline(never)]
     fn write_in_turn(&self, buf: &[u8]) -> Result<(), Partial> {
@@ -61,9 +64,6 @@ impl Fd {
     #[cold]
     #[inline(never)]
     fn write_held(&self, held: Held<'_, WRITE>, buf: &[u8]) -> Result<(), Partial> {
-        // A readiness noted earlier stays: nearly every event also says "writable", and forgetting
-        // it before each write would have each event note it anew. What is stale about it costs one
-        // more try, and only a write that found no room.
         let checked = self.desc.check(Mode::Write);
         checked.map_err(|error| Partial { written: 0, error })?;
         let first = self.send(&buf[..self.chunk(buf.len())]);
