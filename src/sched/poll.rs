@@ -12,6 +12,7 @@ use super::placement::PATIENCE;
 use super::sharing::Patience;
 use super::worker::Worker;
 use netpoll::clock;
+use std::ptr::null_mut;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
@@ -106,6 +107,7 @@ impl Worker {
     }
 
     fn poll(&self, timeout: Option<Duration>) {
+        self.shared.running_site.store(null_mut(), Relaxed);
         if let Err(err) = self.poller.collect(timeout) {
             // The kernel refuses epoll_wait only for a bad descriptor or address, never for load.
             panic!("gopark: epoll_wait failed: {err}");

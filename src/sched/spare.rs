@@ -198,11 +198,12 @@ struct Look {
 }
 
 impl Look {
-    /// Nothing, if it is away or asleep.
+    /// Nothing, if it has no task at the moment.
     fn at(worker: &WorkerShared) -> Option<Look> {
         if worker.is_at_rest() {
             return None;
         }
+        worker.site_of_running()?;
         Some(Look {
             switches: worker.counts.switches.load(Relaxed),
             used: worker.cpu.time()?,

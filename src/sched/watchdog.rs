@@ -2,7 +2,9 @@
 //!
 //! Tasks give way only when they wait. One that computes, or calls something that blocks the thread,
 //! delays everybody on its worker. A thread of its own looks now and then whether each worker has
-//! switched since the last look; the workers do nothing for it. It
+//! switched since the last look. A worker that has no task at the moment is held by none, however long it
+//! has not switched: one that was woken may wait for a processor. Workers do nothing for the watchdog but
+//! note which task they run. It
 //!
 //! * counts and reports a task that has held its worker longer than the threshold,
 //! * marks the worker meanwhile, so that no new tasks are placed there,
@@ -10,11 +12,11 @@
 //! * and starts more workers where that happens again and again ([`super::spare`]).
 //!
 //! Each look takes the processor away from somebody, most likely a worker. So it looks often only
-//! while a worker has not switched since the last look:
+//! while a task has held its worker since the last look:
 //!
 //! | what it saw                       | the next look comes after                               |
 //! |-----------------------------------|---------------------------------------------------------|
-//! | a worker that has not switched    | a quarter of the threshold                              |
+//! | a task that has held its worker   | a quarter of the threshold                              |
 //! | workers that do                   | twice as long as last time, at most the threshold       |
 //! | workers that sleep                | twice as long as last time                              |
 //!
@@ -167,17 +169,18 @@ fn pause_after(seen: Seen, pause: Duration, threshold: Duration) -> Duration {
 enum Seen {
     /// It sleeps or is away.
     AtRest,
-    /// It has switched since the last look.
+    /// It has switched since the last look, or has no task.
     Switching,
-    /// It has not.
+    /// The same task has run since the last look.
     Held,
 }
 
 fn look(runtime: &Shared, worker: &WorkerShared, seen: &mut Watched) -> Seen {
     let now = Instant::now();
-    let switches = worker.counts.switches.load(Relaxed);
     let asleep = worker.is_at_rest();
-    if asleep || switches != seen.switches {
+    let running = worker.site_of_running().filter(|_| !asleep);
+    let switches = worker.counts.switches.load(Relaxed);
+    let Some(spawned_at) = running.filter(|_| switches == seen.switches) else {
         *seen = Watched {
             switches,
             since: now,
@@ -191,7 +194,7 @@ fn look(runtime: &Shared, worker: &WorkerShared, seen: &mut Watched) -> Seen {
         } else {
             Seen::Switching
         };
-    }
+    };
     worker.held.store(true, Relaxed);
     if worker.unstarted.len() > 0 && runtime.idlers.any() {
         runtime.call_searcher();
@@ -199,21 +202,16 @@ fn look(runtime: &Shared, worker: &WorkerShared, seen: &mut Watched) -> Seen {
     let held = now.saturating_duration_since(seen.since);
     if held >= runtime.watchdog.threshold && !seen.reported {
         seen.reported = true;
-        // SAFETY: the word holds null or a `&'static Location`.
-        let site = unsafe { worker.running_site.load(Relaxed).as_ref() };
-        if let Some(spawned_at) = site {
-            add(&worker.counts.hogs, 1);
-            let task = worker.running.load(Relaxed);
-            let hog = Hog {
-                worker: worker.index,
-                task,
-                spawned_at,
-                held,
-            };
-            if let Some(Report(report)) = &runtime.watchdog.report {
-                // The hook has told of a panic in there; the watch goes on.
-                let _ = catch_unwind(AssertUnwindSafe(|| report(&hog)));
-            }
+        add(&worker.counts.hogs, 1);
+        let hog = Hog {
+            worker: worker.index,
+            task: worker.running.load(Relaxed),
+            spawned_at,
+            held,
+        };
+        if let Some(Report(report)) = &runtime.watchdog.report {
+            // The hook has told of a panic in there; the watch goes on.
+            let _ = catch_unwind(AssertUnwindSafe(|| report(&hog)));
         }
     }
     Seen::Held
@@ -222,6 +220,34 @@ fn look(runtime: &Shared, worker: &WorkerShared, seen: &mut Watched) -> Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Runtime;
+    use netpoll::Poller;
+
+    #[test]
+    fn a_worker_that_was_woken_and_waits_for_a_processor_is_held_by_no_task() {
+        let whole = Runtime::builder().workers(1).build().unwrap();
+        let runtime = &whole.shared;
+        // One that no thread runs: here is what that would do.
+        let poller = Poller::new().unwrap();
+        let worker = WorkerShared::new(1, poller.handle().clone());
+        let mut seen = Watched {
+            switches: u64::MAX,
+            since: Instant::now(),
+            reported: false,
+        };
+        let mut is_held = || look(runtime, &worker, &mut seen) == Seen::Held;
+        worker.poller.wake();
+        for _ in 0..3 {
+            assert!(!is_held() && worker.takes_more());
+        }
+        let site = std::ptr::from_ref(Location::caller()).cast_mut();
+        add(&worker.counts.switches, 1);
+        worker.running_site.store(site, Relaxed);
+        assert!(!is_held() && worker.takes_more(), "it has just begun a task");
+        assert!(is_held() && !worker.takes_more());
+        worker.running_site.store(std::ptr::null_mut(), Relaxed);
+        assert!(!is_held() && worker.takes_more(), "the task has given way");
+    }
 
     #[test]
     fn it_looks_often_only_while_somebody_is_held_and_never_without_a_pause() {

@@ -39,7 +39,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{
     AtomicBool, AtomicPtr, AtomicU64,
-    Ordering::{Relaxed, Release},
+    Ordering::{Acquire, Relaxed, Release},
 };
 
 /// Every so many switches a task that yielded goes before those that are ready.
@@ -66,7 +66,8 @@ pub(crate) struct WorkerShared {
     pub(crate) handed_taken: AtomicU64,
     /// The task that runs, or ran last.
     pub(crate) running: AtomicU64,
-    pub(crate) running_site: AtomicPtr<Location<'static>>,
+    /// Where it was spawned; null from each poll to the next task, while no task can hold this worker.
+    pub(super) running_site: AtomicPtr<Location<'static>>,
     /// The watchdog has seen a task hold this worker: give it nothing new.
     pub(crate) held: AtomicBool,
     /// Whether it has a thread, and takes new tasks.
@@ -202,6 +203,13 @@ impl WorkerShared {
         self.poller.is_sleeping() || !self.presence.is_here()
     }
 
+    /// Where the task that runs was spawned. Nothing while the worker polls, sleeps, or has been woken and
+    /// waits for a processor.
+    pub(super) fn site_of_running(&self) -> Option<&'static Location<'static>> {
+        // SAFETY: the word holds null or what was a `&'static Location`.
+        unsafe { self.running_site.load(Acquire).as_ref() }
+    }
+
     /// May others give it new tasks? Not while a task holds it, nor when it is leaving or away. Advice.
     #[inline]
     pub(super) fn takes_more(&self) -> bool {
@@ -331,14 +339,15 @@ impl Worker {
         // SAFETY: a task in a queue is alive.
         let header = unsafe { task.as_ref() };
         let counts = &self.shared.counts;
+        add(&counts.switches, 1);
         self.shared.running.store(header.attributes.id, Relaxed);
         let site = std::ptr::from_ref(header.attributes.site).cast_mut();
-        self.shared.running_site.store(site, Relaxed);
+        // Release: who sees it running sees that this is a new switch.
+        self.shared.running_site.store(site, Release);
         if !header.has_started() {
             // SAFETY: it came out of a queue of unstarted tasks, so it is ours alone from now on.
             unsafe { self.start(task) };
         }
-        add(&counts.switches, 1);
         self.current.set(Some(task));
         // SAFETY: started, on its worker's thread, and we are not inside a task: `current` was none.
         let ended = unsafe { header.resume() };
