@@ -7,9 +7,17 @@
 //! unstarted tasks from others.
 //!
 //! An idle worker is not always the right place: one whose thousand connections are quiet would take
-//! every new one, too. So a worker takes what makes it as busy as the one it takes from, no more, and
-//! leaves the rest a moment ([`PATIENCE`]) to be started where it is; after that it takes a few at a
-//! time. From a worker that is held by a task it takes freely.
+//! every new one, too. And one whose neighbour is only waiting for a processor would soon have started
+//! all that is its neighbour's, and keep it. So how far above the other's its own load may come depends on
+//! how long it has seen unstarted tasks that it left alone:
+//!
+//! | looks, [`PATIENCE`] apart       | it takes until it has               |
+//! |---------------------------------|-------------------------------------|
+//! | none yet                        | as much to do as the other          |
+//! | some                            | a [`FEW`] tasks more                |
+//! | [`ENOUGH_LOOKS`]                | any number more, a few at each look |
+//!
+//! From a worker that is held by a task it takes freely.
 
 use super::metrics::add;
 use super::worker::{Worker, WorkerShared};
@@ -20,10 +28,11 @@ use std::time::Duration;
 
 /// A difference of so many tasks is never "clearly busier".
 const SLACK: u64 = 2;
-/// How long an idle worker leaves unstarted tasks to a less busy one.
+/// How long an idle worker leaves unstarted tasks to a less busy one before it looks again.
 pub(super) const PATIENCE: Duration = Duration::from_micros(250);
-
-/// How many it takes after that.
+/// After so many looks it starts them itself: longer than a thread usually waits for a processor.
+pub(super) const ENOUGH_LOOKS: u32 = 24;
+/// A few tasks.
 pub(super) const FEW: usize = 8;
 
 impl WorkerShared {
@@ -42,6 +51,17 @@ impl WorkerShared {
             self.handed.fetch_sub(1, Relaxed);
         }
         handed
+    }
+
+    /// How many unstarted tasks of `victim` this worker may take, having left some alone so many times.
+    pub(super) fn share_of(&self, victim: &WorkerShared, looks: u32) -> usize {
+        if victim.held.load(Relaxed) {
+            return usize::MAX;
+        }
+        let above = if looks > 0 { FEW as u64 } else { 0 };
+        let more = (victim.load() + above).saturating_sub(self.load());
+        let least = if looks >= ENOUGH_LOOKS { FEW } else { 0 };
+        (more.div_ceil(2) as usize).max(least)
     }
 }
 
@@ -85,15 +105,6 @@ impl Worker {
         (other.takes_more() && theirs + theirs / 8 + SLACK < mine).then_some(other)
     }
 
-    /// How many unstarted tasks of `victim` this worker may take.
-    pub(super) fn share_of(&self, victim: &WorkerShared) -> usize {
-        if victim.held.load(Relaxed) {
-            return usize::MAX;
-        }
-        let more = victim.load().saturating_sub(self.shared.load());
-        more.div_ceil(2) as usize
-    }
-
     /// How many tasks of the common queue this worker may take: what it lacks of an equal part of all
     /// that there is to do.
     pub(super) fn share_of_common(&self) -> usize {
@@ -105,5 +116,41 @@ impl Worker {
         }
         let fair = total.div_ceil(sharers.max(1));
         fair.saturating_sub(self.shared.load()) as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sched::metrics::set;
+    use netpoll::Poller;
+
+    /// One with so many tasks, that no thread runs.
+    fn worker(index: usize, tasks: u64) -> WorkerShared {
+        let poller = Poller::new().unwrap();
+        let worker = WorkerShared::new(index, poller.handle().clone());
+        set(&worker.counts.started, tasks);
+        worker
+    }
+
+    #[test]
+    fn an_idle_worker_goes_only_a_few_tasks_above_an_equal_share_until_it_has_looked_often() {
+        let (few, often) = (FEW as u64, ENOUGH_LOOKS);
+        for (mine, theirs) in [(0, 50), (25, 25), (3, 4), (1000, 10)] {
+            let (thief, victim) = (worker(0, mine), worker(1, theirs));
+            let after = |looks| {
+                let taken = thief.share_of(&victim, looks) as u64;
+                (taken, mine + taken, theirs.saturating_sub(taken))
+            };
+            let (taken, own, left) = after(0);
+            assert!(taken == 0 || own <= left + 1, "{own} and {left}");
+            for looks in [1, often - 1] {
+                let (taken, own, left) = after(looks);
+                assert!(taken == 0 || own <= left + few + 1, "{own} and {left}");
+            }
+            assert!(after(often).0 >= few);
+            victim.held.store(true, Relaxed);
+            assert_eq!(thief.share_of(&victim, 0), usize::MAX);
+        }
     }
 }

@@ -68,10 +68,10 @@ impl Worker {
         } else {
             None
         };
-        if self.patience.get() == Patience::Asked {
+        if let Patience::Asked(looks) = self.patience.get() {
             // Nobody need call it meanwhile: it looks again soon.
             self.poll(Some(PATIENCE));
-            self.patience.set(Patience::Spent);
+            self.patience.set(Patience::Waited(looks + 1));
         } else if self.runtime.workers.most() > 1 && self.shared.presence.is_open() {
             // Also while it is the only one: a spare one may come while it sleeps.
             let (idlers, me) = (&self.runtime.idlers, self.shared.index);

@@ -15,10 +15,10 @@ use std::ptr::NonNull;
 pub(super) enum Patience {
     /// It leaves them alone.
     Fresh,
-    /// It has left some alone, and must look again after a moment.
-    Asked,
-    /// It has waited that moment: it takes them.
-    Spent,
+    /// It has left some alone, so many times before this one, and must look again after a moment.
+    Asked(u32),
+    /// It has waited that moment, so many times in a row.
+    Waited(u32),
 }
 
 impl Worker {
@@ -53,10 +53,13 @@ impl Worker {
         if !self.shared.presence.is_open() {
             return false; // it is leaving, and must not begin anything new
         }
-        let waited = self.patience.replace(Patience::Fresh) == Patience::Spent;
-        let least = if waited { FEW } else { 0 };
+        let looks = match self.patience.replace(Patience::Fresh) {
+            Patience::Waited(looks) => looks,
+            Patience::Fresh | Patience::Asked(_) => 0,
+        };
         let mut stolen = self.stolen.borrow_mut();
         if !self.runtime.injector_is_empty() {
+            let least = if looks > 0 { FEW } else { 0 };
             let share = self.share_of_common().max(least);
             self.runtime.take_injected(share, &mut stolen);
         }
@@ -66,11 +69,11 @@ impl Worker {
             if !stolen.is_empty() {
                 break;
             }
-            let share = self.share_of(victim).max(least);
+            let share = self.shared.share_of(victim, looks);
             victim.unstarted.steal(share, &mut stolen);
         }
         if stolen.is_empty() && self.runtime.has_unstarted() {
-            self.patience.set(Patience::Asked);
+            self.patience.set(Patience::Asked(looks));
         }
         if stolen.is_empty() {
             return false;

@@ -243,7 +243,10 @@ mod tests {
         let site = std::ptr::from_ref(Location::caller()).cast_mut();
         add(&worker.counts.switches, 1);
         worker.running_site.store(site, Relaxed);
-        assert!(!is_held() && worker.takes_more(), "it has just begun a task");
+        assert!(
+            !is_held() && worker.takes_more(),
+            "it has just begun a task"
+        );
         assert!(is_held() && !worker.takes_more());
         worker.running_site.store(std::ptr::null_mut(), Relaxed);
         assert!(!is_held() && worker.takes_more(), "the task has given way");
