@@ -352,6 +352,7 @@ Examples:
   gopark bench all --json run.json --html report.html --markdown benchmarks.md
   gopark bench all --quick                              a first look, in about three minutes
   gopark bench echo --conns 50 --baseline run.json      what has changed since
+  gopark bench churn --servers gopark --profile         where the time goes that the floor saves
 
 The servers can be run by hand: see `gopark peer --help` and `gopark serve --help`.")]
 pub struct BenchArgs {
@@ -395,6 +396,9 @@ pub struct BenchArgs {
     /// Do not count system calls
     #[arg(long)]
     pub no_syscalls: bool,
+    /// Also show where the time of a request goes, in gopark and in the floor (needs perf)
+    #[arg(long)]
+    pub profile: bool,
     /// Write everything measured to a file, as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -408,7 +412,7 @@ pub struct BenchArgs {
     #[arg(long, value_name = "FILE")]
     pub baseline: Option<PathBuf>,
     /// Measure nothing; make the reports from a run written with --json
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "servers", "conns", "quick", "time"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "servers", "conns", "quick", "time", "profile"])]
     pub from: Option<PathBuf>,
     /// No progress on standard error
     #[arg(long, short)]

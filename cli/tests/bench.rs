@@ -251,6 +251,51 @@ fn every_report_says_the_same_and_can_be_read_again() {
 }
 
 #[test]
+fn a_profile_says_where_a_request_spends_its_time_and_without_perf_there_is_an_error() {
+    if !two_cores() {
+        return;
+    }
+    let json = Scratch::new("profile.json");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gopark"));
+    command.args(["bench", "echo", "--profile", "--quiet"]);
+    command.args(TINY).arg("--json").arg(&json.0);
+    let output = command.output().unwrap();
+    if !output.status.success() {
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            error.starts_with("gopark: cannot profile: perf: "),
+            "{error}"
+        );
+        assert_eq!(error.lines().count(), 1, "{error}");
+        return;
+    }
+    let run: Value = serde_json::from_str(&json.read()).unwrap();
+    let profile = &run["tables"][0]["profile"];
+    for (server, name) in profile["servers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .zip(["floor", "gopark"])
+    {
+        assert_eq!(server["name"], name);
+        for figure in ["requests", "user_ns", "kernel_ns"] {
+            assert!(
+                server[figure].as_f64().unwrap() > 0.0,
+                "{figure} of {server}"
+            );
+        }
+    }
+    let functions = profile["functions"].as_array().unwrap();
+    assert!(
+        functions
+            .iter()
+            .any(|it| it["gopark_ns"].as_f64() > Some(0.0))
+    );
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("a request under perf: floor: "), "{text}");
+}
+
+#[test]
 fn a_run_that_keeps_to_a_time_chooses_its_rounds() {
     if !two_cores() {
         return;

@@ -4,7 +4,7 @@
 use super::generator::Measured;
 use super::plot::{Row, Scale, svg};
 use super::results::{Measurement, Run};
-use super::{goals, idle, losses, paced, stall, table};
+use super::{goals, idle, losses, paced, profile, stall, table};
 use crate::failure::Failure;
 use crate::units::{bytes, connections, grouped, time};
 
@@ -124,7 +124,12 @@ fn measurement(it: &Measurement) -> String {
         |nanos| time(nanos as u64),
     );
     out += &grid(&table::HEADS, &table::rows(it));
-    out + &list(&table::all_notes(it)) + "</section>\n"
+    out += &list(&table::all_notes(it));
+    if let Some(found) = &it.profile {
+        out += &list(&[profile::sentence(found)]);
+        out += &grid(&profile::HEADS, &profile::rows(found));
+    }
+    out + "</section>\n"
 }
 
 fn memory(found: &[idle::Idle]) -> String {

@@ -23,6 +23,8 @@ pub struct Manner {
     pub slice: Duration,
     /// System calls are counted.
     pub syscalls: bool,
+    /// gopark and the floor are profiled.
+    pub profile: bool,
 }
 
 /// A measurement.
@@ -81,6 +83,7 @@ impl Job {
             slice: manner.slice,
             places: &self.places,
             syscalls: manner.syscalls,
+            profile: manner.profile,
         }
     }
 
@@ -119,7 +122,7 @@ impl Job {
         let (workload, conns, places) = (self.workload, self.conns, &self.places);
         Ok(match workload.kind {
             Kind::Slices => {
-                let (servers, failed) = table.run(lineup, run.seed, stop, progress)?;
+                let (servers, profile, failed) = table.run(lineup, run.seed, stop, progress)?;
                 let found = Measurement {
                     workload: workload.name.into(),
                     about: workload.about.into(),
@@ -129,6 +132,7 @@ impl Job {
                     workers: places.workers,
                     rounds,
                     servers,
+                    profile,
                     failed,
                 };
                 let text = table::text(&found);

@@ -1,7 +1,7 @@
 //! A run as Markdown: what docs/benchmarks.md consists of.
 
 use super::results::Run;
-use super::{goals, idle, losses, paced, stall, table};
+use super::{goals, idle, losses, paced, profile, stall, table};
 use crate::units::connections;
 
 /// The document.
@@ -25,6 +25,10 @@ pub fn text(run: &Run) -> String {
         text += &format!("{}.\n\n", sentence(&it.places));
         text += &grid(&table::HEADS, &table::rows(it));
         text += &list(&table::all_notes(it));
+        if let Some(found) = &it.profile {
+            text += &format!("\n{}:\n\n", escape(&sentence(&profile::sentence(found))));
+            text += &grid(&profile::HEADS, &profile::rows(found));
+        }
     }
     for it in &run.idle {
         let conns = it.first().map_or(0, |one| one.conns);

@@ -12,6 +12,7 @@
 //! | `idle`, `stall`, `paced` | the measurements of another kind |
 //! | `rounds` | those in which servers are compared round by round |
 //! | `syscalls` | counting system calls with perf or strace |
+//! | `profile`, `perf` | where the time of a request goes |
 //! | `stats`, `failed`, `table` | medians, who has none, and the text |
 //! | `results` | everything found, as it is written and read again |
 //! | `goals`, `losses` | what is wanted of gopark, and where it is behind |
@@ -30,8 +31,10 @@ pub mod job;
 pub mod losses;
 pub mod markdown;
 pub mod paced;
+pub mod perf;
 pub mod places;
 pub mod plot;
+pub mod profile;
 pub mod random;
 pub mod results;
 pub mod rounds;
@@ -136,6 +139,7 @@ fn manner(args: &BenchArgs) -> Manner {
         size: args.size,
         slice: Duration::from_millis(slice),
         syscalls: !args.no_syscalls,
+        profile: args.profile,
     }
 }
 
@@ -153,6 +157,9 @@ fn measure(args: &BenchArgs) -> Result<Run, Failure> {
     signals::on_stop(move |_| flag.store(true, Ordering::Relaxed))
         .map_err(|error| Failure::io("watch for signals", &error))?;
 
+    if args.profile {
+        profile::check()?;
+    }
     let (rounds, manner) = (rounds(args), manner(args));
     let lineup = Lineup::choose(&args.servers, args.quick, &workloads);
     let costs: Vec<Cost> = jobs.iter().map(|job| job.cost(manner, &lineup)).collect();

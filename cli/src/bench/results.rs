@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::failed::Failed;
 use super::idle::Idle;
 use super::paced::PacedTable;
+use super::profile::Profile;
 use super::run::Outcome;
 use super::stall::StallTable;
 use crate::failure::Failure;
@@ -65,6 +66,9 @@ pub struct Measurement {
     pub rounds: usize,
     /// The floor first, then the others.
     pub servers: Vec<Outcome>,
+    /// Where the time of a request goes, if that was looked at.
+    #[serde(default)]
+    pub profile: Option<Profile>,
     /// Those that could not be measured.
     pub failed: Failed,
 }

@@ -10,6 +10,7 @@ use super::contender::{Contender, FLOOR, Launch, Lineup, Running};
 use super::failed::Failed;
 use super::generator::{Measured, Remote, Slice, Task};
 use super::places::Places;
+use super::profile::{self, Profile};
 use super::random::Random;
 use super::schedule::{Bracketed, judge};
 use super::stats::{Spread, median};
@@ -37,6 +38,8 @@ pub struct Table<'a> {
     pub places: &'a Places,
     /// Count system calls, too.
     pub syscalls: bool,
+    /// Profile gopark and the floor, too.
+    pub profile: bool,
 }
 
 /// A request on one of many connections, the answers under way at the end included; about.
@@ -50,6 +53,9 @@ const OPEN: Duration = Duration::from_micros(50);
 
 /// Attaching and ending the tool that counts system calls, about.
 const COUNTING: Duration = Duration::from_millis(250);
+
+/// A slice under a profiler, at least.
+const PROFILED: Duration = Duration::from_millis(500);
 
 /// A server with its generator.
 struct Pair {
@@ -115,8 +121,13 @@ impl Table<'_> {
         } else {
             Duration::ZERO
         };
+        let profiling = if self.profile {
+            self.profiled() * 2 * profile::SLICES + COUNTING * 4
+        } else {
+            Duration::ZERO
+        };
         Cost {
-            fixed: (START + OPEN * conns + counting) * servers,
+            fixed: (START + OPEN * conns + counting) * servers + profiling,
             round: slice * (2 * servers - 1),
         }
     }
@@ -132,6 +143,11 @@ impl Table<'_> {
         self.slice.max(SWEEP * 5 * self.conns as u32)
     }
 
+    /// A slice under a profiler.
+    fn profiled(&self) -> Duration {
+        self.window().max(PROFILED)
+    }
+
     /// Measures. `stop` ends it early, with the rounds so far.
     pub fn run(
         &self,
@@ -139,7 +155,7 @@ impl Table<'_> {
         seed: u64,
         stop: &AtomicBool,
         progress: &mut Progress,
-    ) -> Result<(Vec<Outcome>, Failed), Failure> {
+    ) -> Result<(Vec<Outcome>, Option<Profile>, Failed), Failure> {
         let upstream = self.upstream(lineup)?;
         let upstream = upstream.as_ref();
         let mut floor = self.start(lineup, &FLOOR, upstream)?;
@@ -188,6 +204,13 @@ impl Table<'_> {
             }
             floors.push(before);
         }
+        let own = others.iter_mut().zip(&gone).find(|(pair, gone)| {
+            pair.server.contender.name == "gopark" && !**gone && !stop.load(Ordering::Relaxed)
+        });
+        let profile = match own {
+            Some((own, _)) if self.profile => self.profile_of(&mut floor, own),
+            _ => None,
+        };
         let mut outcomes = vec![self.outcome(&mut floor, &floors, Vec::new(), stop)];
         for ((pair, slices), gone) in others.iter_mut().zip(slices).zip(gone) {
             if gone {
@@ -196,7 +219,7 @@ impl Table<'_> {
             let own: Vec<Measured> = slices.iter().map(|slice| slice.slice.clone()).collect();
             outcomes.push(self.outcome(pair, &own, slices, stop));
         }
-        Ok((outcomes, failed))
+        Ok((outcomes, profile, failed))
     }
 
     /// The server that the servers ask, if they do. It runs beside the generator.
@@ -286,6 +309,26 @@ impl Table<'_> {
             dropped,
             slices,
         }
+    }
+
+    fn profile_of(&self, floor: &mut Pair, own: &mut Pair) -> Option<Profile> {
+        let slice = Slice {
+            lead: Duration::ZERO,
+            window: self.profiled(),
+        };
+        let pid = |pair: &Pair| pair.server.process.pid();
+        let (floor_pid, own_pid) = (pid(floor), pid(own));
+        let mut requests = [floor, own].map(|pair| {
+            move || {
+                let measured = pair.generator.run(slice).ok()?;
+                Some(measured.all_requests)
+            }
+        });
+        let [load_floor, load_own] = &mut requests;
+        profile::measure([
+            (FLOOR.name, floor_pid, load_floor),
+            ("gopark", own_pid, load_own),
+        ])
     }
 
     fn syscalls_of(&self, pid: u32, generator: &mut Remote) -> Option<Calls> {

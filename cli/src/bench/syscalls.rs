@@ -5,18 +5,10 @@
 //! when it reads, so servers that read in vain at full speed seem not to. It is used where perf
 //! is missing or not permitted, and named.
 
-use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::mpsc;
-use std::time::Duration;
 
-use crate::sys::child::{self, Kept};
-use crate::sys::fifo;
-
-/// How long a tool may take to attach or to report.
-const PATIENCE: Duration = Duration::from_secs(5);
+use super::perf::{PATIENCE, Perf, Room, lines};
+use crate::sys::child;
 
 /// How calls were counted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Deserialize, serde::Serialize)]
@@ -39,69 +31,11 @@ pub fn count<T>(pid: u32, mut load: impl FnMut() -> T) -> Option<(Method, u64, T
     Some((Method::Strace, calls, result))
 }
 
-/// A directory of our own for the tools' files.
-struct Room(PathBuf);
-
-impl Room {
-    fn make() -> Option<Room> {
-        let path = std::env::temp_dir().join(format!("gopark-bench-{}", std::process::id()));
-        // Left over from a process of the same number, which must be gone.
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir(&path).ok()?;
-        Some(Room(path))
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        // What is left behind are a few bytes in a temporary directory.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// perf starts with counting switched off and is told over a named pipe when to count, so the
-/// figure has nothing of the time it takes to attach.
 fn perf<T>(pid: u32, room: &Room, load: &mut impl FnMut() -> T) -> Option<(u64, T)> {
-    let (control, acknowledge, out) = (room.file("control"), room.file("ack"), room.file("perf"));
-    fifo::make(&control).ok()?;
-    fifo::make(&acknowledge).ok()?;
-    // Opened for both directions, neither end waits for the other process.
-    let both = |path: &Path| OpenOptions::new().read(true).write(true).open(path).ok();
-    let (mut orders, answers) = (both(&control)?, both(&acknowledge)?);
-    let mut command = Command::new("perf");
-    command
-        .args([
-            "stat",
-            "-x,",
-            "-e",
-            "raw_syscalls:sys_enter",
-            "--delay=-1",
-            "-p",
-        ])
-        .arg(pid.to_string())
-        .arg(format!(
-            "--control=fifo:{},{}",
-            control.display(),
-            acknowledge.display()
-        ))
-        .arg("-o")
-        .arg(&out);
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    let mut tool = child::start(&mut command, &[]).ok()?;
-    let answers = lines(answers);
-    orders.write_all(b"enable\n").ok()?;
-    answers.recv_timeout(PATIENCE).ok()?;
-    let result = load();
-    orders.write_all(b"disable\n").ok()?;
-    answers.recv_timeout(PATIENCE).ok()?;
-    let text = finish(&mut tool, &out)?;
+    let calls = ["stat", "-x,", "-e", "raw_syscalls:sys_enter"];
+    let mut perf = Perf::attach(&calls, pid, room, "perf")?;
+    let result = perf.during(load)?;
+    let text = std::fs::read_to_string(perf.finish()).ok()?;
     Some((perf_count(&text)?, result))
 }
 
@@ -119,30 +53,9 @@ fn strace<T>(pid: u32, room: &Room, load: &mut impl FnMut() -> T) -> Option<(u64
     let said = lines(tool.child.stderr.take()?);
     while !said.recv_timeout(PATIENCE).ok()?.contains("attached") {}
     let result = load();
-    let text = finish(&mut tool, &out)?;
-    Some((strace_count(&text)?, result))
-}
-
-/// The lines of a stream, read by a thread so that waiting for them can be bounded. The thread
-/// ends with the stream.
-fn lines(stream: impl std::io::Read + Send + 'static) -> mpsc::Receiver<String> {
-    let (sender, receiver) = mpsc::channel();
-    std::thread::spawn(move || {
-        for line in BufReader::new(stream).lines().map_while(Result::ok) {
-            if sender.send(line).is_err() {
-                return;
-            }
-        }
-    });
-    receiver
-}
-
-/// Has a tool write its report, and reads it.
-fn finish(tool: &mut Kept, out: &Path) -> Option<String> {
     tool.end(libc::SIGINT, PATIENCE);
-    let mut text = String::new();
-    std::io::Read::read_to_string(&mut File::open(out).ok()?, &mut text).ok()?;
-    Some(text)
+    let text = std::fs::read_to_string(&out).ok()?;
+    Some((strace_count(&text)?, result))
 }
 
 /// The count in `123456,,raw_syscalls:sys_enter,...`.

@@ -1,6 +1,7 @@
 //! A table as text, and what it says in words.
 
 use super::failed;
+use super::profile;
 use super::results::Measurement;
 use super::run::Outcome;
 use super::stats::Spread;
@@ -75,7 +76,12 @@ pub fn rows(table: &Measurement) -> Vec<Vec<String>> {
 
 /// The table as text.
 pub fn text(table: &Measurement) -> String {
-    output::section(&title(table), &HEADS, rows(table), &all_notes(table))
+    let text = output::section(&title(table), &HEADS, rows(table), &all_notes(table));
+    let Some(profile) = &table.profile else {
+        return text;
+    };
+    let title = profile::sentence(profile);
+    text + &output::section(&title, &profile::HEADS, profile::rows(profile), &[])
 }
 
 /// The notes, and who could not be measured.

@@ -1,0 +1,292 @@
+//! Where the time of a request goes: gopark and the floor under `perf`, in turn.
+//!
+//! A ratio says how far gopark is from the floor; this says what is in between. Samples are taken by
+//! the clock of the processor time, in user code and in the kernel. Where the kernel has interrupts
+//! switched off it is sampled at the moment when it switches them on again, so
+//! `_raw_spin_unlock_irqrestore` and the like stand for what they end.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde::{Deserialize, Serialize};
+
+use super::perf::{Perf, Room};
+use crate::failure::{Failure, reason};
+
+/// Processor time between two samples, in nanoseconds.
+const PERIOD: u64 = 100_000;
+/// Slices of each server.
+pub const SLICES: u32 = 4;
+/// How many functions are named.
+const NAMED: usize = 12;
+/// What makes no more of a difference than this share of a request is left out.
+const LEAST: f64 = 0.002;
+
+/// What was found.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Profile {
+    /// The floor, and gopark.
+    pub servers: [Share; 2],
+    /// Where they differ most, the greatest difference first.
+    pub functions: Vec<Function>,
+}
+
+/// A request of one server, in nanoseconds.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Share {
+    /// The server.
+    pub name: String,
+    /// In its own code and its libraries.
+    pub user_ns: f64,
+    /// In the kernel.
+    pub kernel_ns: f64,
+    /// How many requests there were.
+    pub requests: u64,
+}
+
+/// The part of one function in a request, in nanoseconds.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Function {
+    /// Its name, without generic arguments.
+    pub name: String,
+    /// Whether it is the kernel's.
+    pub kernel: bool,
+    /// In the floor.
+    pub floor_ns: f64,
+    /// In gopark.
+    pub gopark_ns: f64,
+}
+
+impl Function {
+    fn more(&self) -> f64 {
+        self.gopark_ns - self.floor_ns
+    }
+}
+
+/// A server to look at: its name, its process, and one slice of load, which gives the number of requests.
+pub type Subject<'a> = (&'a str, u32, &'a mut dyn FnMut() -> Option<u64>);
+
+/// Is there a perf that may look at the kernel? Better known before the start than after the rounds.
+pub fn check() -> Result<(), Failure> {
+    let mut command = Command::new("perf");
+    command.args([
+        "record",
+        "-q",
+        "-e",
+        "cpu-clock:k",
+        "-o",
+        "/dev/null",
+        "true",
+    ]);
+    let why = match command
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .output()
+    {
+        Ok(said) if said.status.success() => return Ok(()),
+        Ok(said) => String::from_utf8_lossy(&said.stderr)
+            .lines()
+            .find(|line| !line.trim().is_empty())
+            .map_or_else(|| said.status.to_string(), |line| line.trim().into()),
+        Err(error) => reason(&error),
+    };
+    Err(Failure::new(format!(
+        "cannot profile: perf: {why} (it must be installed, and allowed to look at the kernel: run as \
+         root, or set kernel.perf_event_paranoid to 1)"
+    )))
+}
+
+/// Loads both in turn and looks at them. `None` if there is no perf that may.
+pub fn measure(mut subjects: [Subject<'_>; 2]) -> Option<Profile> {
+    let room = Room::make()?;
+    let period = PERIOD.to_string();
+    let record = ["record", "-q", "-e", "cpu-clock", "-c", &period];
+    let mut looking = Vec::new();
+    for (name, pid, _) in &subjects {
+        looking.push(Perf::attach(&record, *pid, &room, name)?);
+    }
+    let mut requests = [0; 2];
+    for _ in 0..SLICES {
+        for ((perf, (_, _, load)), requests) in
+            looking.iter_mut().zip(&mut subjects).zip(&mut requests)
+        {
+            *requests += perf.during(load)??;
+        }
+    }
+    let mut samples = looking
+        .into_iter()
+        .map(|perf| report(&perf.finish()).map(|text| parse(&text)));
+    let samples = [samples.next()??, samples.next()??];
+    let names = subjects.map(|(name, _, _)| name);
+    Some(compare(names, &samples, requests))
+}
+
+/// What `perf report` says about a file.
+fn report(file: &Path) -> Option<String> {
+    let mut command = Command::new("perf");
+    command.args(["report", "--stdio", "--no-children", "-g", "none"]);
+    command
+        .args(["--sort=sym", "-F", "sample,sym", "-i"])
+        .arg(file);
+    let said = command.stderr(Stdio::null()).output().ok()?;
+    String::from_utf8(said.stdout).ok()
+}
+
+/// The number of samples of each function.
+type Samples = BTreeMap<(bool, String), u64>;
+
+/// Reads lines such as `  120  [k] tcp_ack`.
+fn parse(report: &str) -> Samples {
+    let mut samples = Samples::new();
+    for line in report.lines() {
+        let mut words = line.trim().splitn(3, ' ');
+        let count = words.next().and_then(|word| word.parse::<u64>().ok());
+        let rest = line.trim().split_once('[').map(|(_, rest)| rest);
+        let (Some(count), Some((mode, name))) = (count, rest.and_then(|it| it.split_once(']')))
+        else {
+            continue;
+        };
+        let function = (mode == "k", plain(name.trim()));
+        *samples.entry(function).or_default() += count;
+    }
+    samples
+}
+
+/// A name without generic arguments and whatever a compiler has added.
+fn plain(name: &str) -> String {
+    let mut depth = 0_u32;
+    let mut out = String::new();
+    for (at, letter) in name.char_indices() {
+        match letter {
+            '>' if name[..at].ends_with('-') => {} // of an arrow
+            // At the beginning it is `<Type as Trait>::function`, which says what it is.
+            '<' if at > 0 => depth += 1,
+            '>' if depth > 0 => depth -= 1,
+            _ if depth == 0 => out.push(letter),
+            _ => {}
+        }
+    }
+    let out = out.trim_start_matches('<').replace(">::", "::");
+    let end = [".isra.", ".constprop.", ".part.", ".cold"]
+        .iter()
+        .filter_map(|tail| out.find(tail))
+        .min();
+    out[..end.unwrap_or(out.len())].replace("::::", "::")
+}
+
+fn compare(names: [&str; 2], samples: &[Samples; 2], requests: [u64; 2]) -> Profile {
+    let each = |of: usize, count: u64| (count * PERIOD) as f64 / requests[of].max(1) as f64;
+    let servers = [0, 1].map(|of| {
+        let sum = |kernel: bool| -> u64 {
+            let its = samples[of].iter().filter(|((k, _), _)| *k == kernel);
+            its.map(|(_, count)| count).sum()
+        };
+        Share {
+            name: names[of].into(),
+            user_ns: each(of, sum(false)),
+            kernel_ns: each(of, sum(true)),
+            requests: requests[of],
+        }
+    });
+    let mut known: Vec<&(bool, String)> = samples.iter().flat_map(|it| it.keys()).collect();
+    known.sort();
+    known.dedup();
+    let mut functions: Vec<Function> = known
+        .into_iter()
+        .map(|key| {
+            let of = |of: usize| each(of, samples[of].get(key).copied().unwrap_or(0));
+            Function {
+                name: key.1.clone(),
+                kernel: key.0,
+                floor_ns: of(0),
+                gopark_ns: of(1),
+            }
+        })
+        .collect();
+    let least = (servers[0].user_ns + servers[0].kernel_ns) * LEAST;
+    functions.retain(|it| it.more().abs() >= least);
+    functions.sort_by(|a, b| b.more().abs().total_cmp(&a.more().abs()));
+    functions.truncate(NAMED);
+    Profile { servers, functions }
+}
+
+/// The columns of the functions.
+pub const HEADS: [&str; 5] = ["function", "in", "floor ns", "gopark ns", "more"];
+
+/// The functions, in rows.
+pub fn rows(profile: &Profile) -> Vec<Vec<String>> {
+    let row = |it: &Function| {
+        vec![
+            it.name.clone(),
+            if it.kernel { "kernel" } else { "user" }.into(),
+            format!("{:.0}", it.floor_ns),
+            format!("{:.0}", it.gopark_ns),
+            format!("{:+.0}", it.more()),
+        ]
+    };
+    profile.functions.iter().map(row).collect()
+}
+
+/// In a sentence.
+pub fn sentence(profile: &Profile) -> String {
+    let [floor, own] = &profile.servers;
+    let of = |it: &Share| {
+        let (user, kernel) = (it.user_ns / 1e3, it.kernel_ns / 1e3);
+        format!(
+            "{}: {user:.2} us in user code and {kernel:.2} us in the kernel",
+            it.name
+        )
+    };
+    format!(
+        "a request under perf: {}; {}: {:+.2} and {:+.2} us",
+        of(floor),
+        of(own),
+        (own.user_ns - floor.user_ns) / 1e3,
+        (own.kernel_ns - floor.kernel_ns) / 1e3,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FLOOR: &str = "\
+# Samples: 10  of event 'cpu-clock'
+#      Samples  Symbol
+           400  [k] tcp_ack
+            50  [.] peer::raw_epoll::Loop<S,F>::run
+             3  [k] ep_item_poll.isra.0
+";
+    const OWN: &str = "
+           380  [k] tcp_ack
+           110  [.] <serve::Http as serve::Session>::answer
+            10  [.] gopark::spawn<alloc::boxed::Box<dyn Fn<()>>>::inner
+";
+
+    #[test]
+    fn what_perf_reports_becomes_nanoseconds_of_a_request_and_the_greatest_differences() {
+        let samples = [parse(FLOOR), parse(OWN)];
+        let profile = compare(["floor", "gopark"], &samples, [1_000, 1_000]);
+        let shares = profile
+            .servers
+            .each_ref()
+            .map(|it| (it.user_ns, it.kernel_ns));
+        assert_eq!(shares, [(5_000.0, 40_300.0), (12_000.0, 38_000.0)]);
+        let found: Vec<(&str, bool, f64)> = profile
+            .functions
+            .iter()
+            .map(|it| (it.name.as_str(), it.kernel, it.more()))
+            .collect();
+        let expected = [
+            ("serve::Http as serve::Session::answer", false, 11_000.0),
+            ("peer::raw_epoll::Loop::run", false, -5_000.0),
+            ("tcp_ack", true, -2_000.0),
+            ("gopark::spawn::inner", false, 1_000.0),
+            ("ep_item_poll", true, -300.0),
+        ];
+        assert_eq!(found, expected);
+        assert!(sentence(&profile).ends_with("+7.00 and -2.30 us"));
+        assert_eq!(rows(&profile)[1][1..], ["user", "5000", "0", "-5000"]);
+    }
+}
