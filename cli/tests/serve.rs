@@ -41,6 +41,21 @@ fn discard_reads_everything_and_answers_nothing() {
 }
 
 #[test]
+fn a_deadline_for_each_read_begins_anew_with_each_and_closes_who_is_silent_for_as_long() {
+    let server = serve(&["echo", "--deadline", "2s"]);
+    let mut stream = server.connect();
+    let begun = Instant::now();
+    let mut byte = [0];
+    // Each read in time, and all of them together not.
+    while begun.elapsed() < Duration::from_secs(4) {
+        stream.write_all(b"x").unwrap();
+        stream.read_exact(&mut byte).unwrap();
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(stream.read(&mut byte).unwrap(), 0, "closed");
+}
+
+#[test]
 fn http_refuses_with_the_status_that_fits() {
     let server = serve(&["http"]);
     let large = format!(
