@@ -89,7 +89,9 @@ the load of the generator's core (with `!` it was the limit, and req/s says litt
 slices that were not dropped: a slice is dropped when its two neighbours differ by more than 15 %
 of their mean, or when it or a neighbour had errors. The load is a closed loop: latencies leave out
 the requests that a stall kept from being sent. In `uneven` and `fairness` it is an open one, each
-latency runs from when the request should have been sent, and they are in.
+latency runs from when the request should have been sent, and they are in. What is said of a request
+under perf was measured after the slices, by samples of gopark and of the floor in turn; where the
+kernel has interrupts switched off, the time is put down to the function that switches them on again.
 ";
 
 /// With a capital letter.

@@ -208,7 +208,13 @@ impl Table<'_> {
             pair.server.contender.name == "gopark" && !**gone && !stop.load(Ordering::Relaxed)
         });
         let profile = match own {
-            Some((own, _)) if self.profile => self.profile_of(&mut floor, own),
+            Some((own, _)) if self.profile => {
+                let found = self.profile_of(&mut floor, own);
+                if found.is_none() {
+                    failed.push(("the profile".into(), "perf or a server gave up".into()));
+                }
+                found
+            }
             _ => None,
         };
         let mut outcomes = vec![self.outcome(&mut floor, &floors, Vec::new(), stop)];
@@ -318,13 +324,13 @@ impl Table<'_> {
         };
         let pid = |pair: &Pair| pair.server.process.pid();
         let (floor_pid, own_pid) = (pid(floor), pid(own));
-        let mut requests = [floor, own].map(|pair| {
+        let mut loads = [floor, own].map(|pair| {
             move || {
                 let measured = pair.generator.run(slice).ok()?;
                 Some(measured.all_requests)
             }
         });
-        let [load_floor, load_own] = &mut requests;
+        let [load_floor, load_own] = &mut loads;
         profile::measure([
             (FLOOR.name, floor_pid, load_floor),
             ("gopark", own_pid, load_own),
