@@ -2,7 +2,10 @@
 
 mod support;
 
-use gopark::{Handle, JoinHandle, Reason, park, spawn};
+use gopark::{Handle, JoinHandle, Reason, Runtime, park, spawn, spawn_local, task};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 use support::{BOUND, eventually_in_task, runtime, within};
 
 /// The worker furthest from its fair part, in per cent of that.
@@ -13,8 +16,9 @@ fn imbalance(handle: &Handle) -> u64 {
     mine().map(|n| n.abs_diff(fair) * 100 / fair).max().unwrap()
 }
 
-/// A worker that gets no processor for milliseconds looks held and is given nothing new, rightly. So
-/// where the machine is busy with other things, one fair attempt in several must do.
+/// A worker whose task gets no processor for milliseconds looks held and is given nothing new, and one that
+/// gets none for itself loses what it has not started. So where the machine is busy with other things, one
+/// fair attempt in several must do.
 #[track_caller]
 fn some_attempt_is_fair(attempt: impl Fn() -> u64) {
     let seen: Vec<_> = (0..20).map(|_| attempt()).collect();
@@ -52,6 +56,50 @@ fn parked_tasks_are_spread_over_the_workers_within_a_quarter() {
             });
         });
     }
+}
+
+/// Waits without giving way: the worker does nothing else.
+#[track_caller]
+fn hold_until(condition: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < BOUND / 2, "it does not come");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_worker_with_many_quiet_tasks_starts_its_neighbours_when_it_has_waited_long() {
+    within(BOUND, || {
+        // Without a watchdog, which would say that the neighbour is held, nothing but patience does it.
+        let builder = Runtime::builder().workers(2).spare_workers(0);
+        let runtime = builder.hog_threshold(Duration::ZERO).build().unwrap();
+        runtime.run(|| {
+            let here = std::thread::current().id();
+            let is_elsewhere = move || std::thread::current().id() != here;
+            let quiet: Arc<Mutex<Vec<task::Task>>> = Arc::default();
+            // This worker is held, so all of these start on the other one.
+            for _ in 0..4 {
+                let quiet = quiet.clone();
+                spawn(move || {
+                    let mut quiet = quiet.lock().unwrap();
+                    if is_elsewhere() && quiet.is_empty() {
+                        quiet.extend((0..50).map(|_| spawn_local(park).task()));
+                    }
+                });
+            }
+            hold_until(|| !quiet.lock().unwrap().is_empty());
+            let started = Arc::new(AtomicUsize::new(0));
+            for _ in 0..40 {
+                let started = started.clone();
+                spawn(move || started.fetch_add(usize::from(is_elsewhere()), SeqCst));
+            }
+            hold_until(|| started.load(SeqCst) >= 16);
+            for task in quiet.lock().unwrap().iter() {
+                task.unpark();
+            }
+        });
+    });
 }
 
 #[test]

@@ -12,6 +12,7 @@
 //! | `idle`        | who sleeps, and who is called to look for unstarted tasks                |
 //! | `sharing`     | offering and taking unstarted tasks                                      |
 //! | `placement`   | where a new task starts                                                  |
+//! | `patience`    | how long an idle worker leaves its neighbours' unstarted tasks to them    |
 //! | `crew`        | the list of the workers                                                  |
 //! | `presence`    | whether a worker has a thread, and takes new tasks                        |
 //! | `spare`       | when spare workers start and leave                                       |
@@ -48,6 +49,8 @@ mod holds;
 pub(crate) mod metrics;
 #[cfg(not(loom))]
 pub(crate) mod overflow;
+#[cfg(not(loom))]
+mod patience;
 #[cfg(not(loom))]
 pub(crate) mod placement;
 #[cfg(not(loom))]

@@ -9,17 +9,18 @@
 //! An idle worker is not always the right place: one whose thousand connections are quiet would take
 //! every new one, too. And one whose neighbour is only waiting for a processor would soon have started
 //! all that is its neighbour's, and keep it. So how far above the other's its own load may come depends on
-//! how long it has seen unstarted tasks that it left alone:
+//! how long it has left unstarted tasks alone ([`super::patience`]):
 //!
-//! | looks, [`PATIENCE`] apart       | it takes until it has               |
-//! |---------------------------------|-------------------------------------|
-//! | none yet                        | as much to do as the other          |
-//! | some                            | a [`FEW`] tasks more                |
-//! | [`ENOUGH_LOOKS`]                | any number more, a few at each look |
+//! | it has waited      | it takes until it has                | of the common queue also                |
+//! |--------------------|---------------------------------------|-----------------------------------------|
+//! | not yet            | as much to do as the other            |                                         |
+//! | a pause            | a [`FEW`] tasks more                  | a few at each look, whatever its load is |
+//! | long               | any number more, a few at each look   | the same                                |
 //!
 //! From a worker that is held by a task it takes freely.
 
 use super::metrics::add;
+use super::patience::{LONG, PAUSE};
 use super::worker::{Worker, WorkerShared};
 use crate::task::header::Header;
 use std::ptr::NonNull;
@@ -28,10 +29,6 @@ use std::time::Duration;
 
 /// A difference of so many tasks is never "clearly busier".
 const SLACK: u64 = 2;
-/// How long an idle worker leaves unstarted tasks to a less busy one before it looks again.
-pub(super) const PATIENCE: Duration = Duration::from_micros(250);
-/// After so many looks it starts them itself: longer than a thread usually waits for a processor.
-pub(super) const ENOUGH_LOOKS: u32 = 24;
 /// A few tasks.
 pub(super) const FEW: usize = 8;
 
@@ -53,14 +50,14 @@ impl WorkerShared {
         handed
     }
 
-    /// How many unstarted tasks of `victim` this worker may take, having left some alone so many times.
-    pub(super) fn share_of(&self, victim: &WorkerShared, looks: u32) -> usize {
+    /// How many unstarted tasks of `victim` this worker may take when it has waited for so long.
+    pub(super) fn share_of(&self, victim: &WorkerShared, waited: Duration) -> usize {
         if victim.held.load(Relaxed) {
             return usize::MAX;
         }
-        let above = if looks > 0 { FEW as u64 } else { 0 };
+        let above = if waited >= PAUSE { FEW as u64 } else { 0 };
         let more = (victim.load() + above).saturating_sub(self.load());
-        let least = if looks >= ENOUGH_LOOKS { FEW } else { 0 };
+        let least = if waited >= LONG { FEW } else { 0 };
         (more.div_ceil(2) as usize).max(least)
     }
 }
@@ -134,23 +131,20 @@ mod tests {
     }
 
     #[test]
-    fn an_idle_worker_goes_only_a_few_tasks_above_an_equal_share_until_it_has_looked_often() {
-        let (few, often) = (FEW as u64, ENOUGH_LOOKS);
-        for (mine, theirs) in [(0, 50), (25, 25), (3, 4), (1000, 10)] {
+    fn an_idle_worker_goes_only_a_few_tasks_above_an_equal_share_until_it_has_waited_long() {
+        let waits = [Duration::ZERO, PAUSE, LONG - PAUSE, LONG];
+        for (mine, theirs, expected) in [
+            (0, 50, [25, 29, 29, 29]),
+            (25, 25, [0, 4, 4, 8]),
+            (29, 21, [0, 0, 0, 8]),
+            (3, 4, [1, 5, 5, 8]),
+            (1000, 10, [0, 0, 0, 8]),
+        ] {
             let (thief, victim) = (worker(0, mine), worker(1, theirs));
-            let after = |looks| {
-                let taken = thief.share_of(&victim, looks) as u64;
-                (taken, mine + taken, theirs.saturating_sub(taken))
-            };
-            let (taken, own, left) = after(0);
-            assert!(taken == 0 || own <= left + 1, "{own} and {left}");
-            for looks in [1, often - 1] {
-                let (taken, own, left) = after(looks);
-                assert!(taken == 0 || own <= left + few + 1, "{own} and {left}");
-            }
-            assert!(after(often).0 >= few);
+            let taken = waits.map(|waited| thief.share_of(&victim, waited));
+            assert_eq!(taken, expected, "with {mine}, from one with {theirs}");
             victim.held.store(true, Relaxed);
-            assert_eq!(thief.share_of(&victim, 0), usize::MAX);
+            assert_eq!(thief.share_of(&victim, Duration::ZERO), usize::MAX);
         }
     }
 }

@@ -8,11 +8,9 @@
 //! for a process that has not for 10 ms.
 
 use super::metrics::set;
-use super::placement::PATIENCE;
-use super::sharing::Patience;
+use super::patience::PAUSE;
 use super::worker::Worker;
 use netpoll::clock;
-use std::ptr::null_mut;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
@@ -61,6 +59,12 @@ impl Worker {
         let counts = &self.shared.counts;
         set(&counts.ready, 0);
         set(&counts.stacks_cached, self.pool.borrow().len() as u64);
+        if self.patience.get().is_waiting() {
+            // Nobody need call it meanwhile, and its stacks are soon wanted: it looks again in a moment.
+            self.poll(Some(PAUSE));
+            self.busy_since.set(0);
+            return true;
+        }
         let timeout = if self.is_stopping() {
             Some(SHUTDOWN_LOOK)
         } else if self.trim_stacks() {
@@ -68,11 +72,7 @@ impl Worker {
         } else {
             None
         };
-        if let Patience::Asked(looks) = self.patience.get() {
-            // Nobody need call it meanwhile: it looks again soon.
-            self.poll(Some(PATIENCE));
-            self.patience.set(Patience::Waited(looks + 1));
-        } else if self.runtime.workers.most() > 1 && self.shared.presence.is_open() {
+        if self.runtime.workers.most() > 1 && self.shared.presence.is_open() {
             // Also while it is the only one: a spare one may come while it sleeps.
             let (idlers, me) = (&self.runtime.idlers, self.shared.index);
             idlers.rest(me);
@@ -107,7 +107,7 @@ impl Worker {
     }
 
     fn poll(&self, timeout: Option<Duration>) {
-        self.shared.running_site.store(null_mut(), Relaxed);
+        self.shared.runs_nothing();
         if let Err(err) = self.poller.collect(timeout) {
             // The kernel refuses epoll_wait only for a bad descriptor or address, never for load.
             panic!("gopark: epoll_wait failed: {err}");

@@ -4,22 +4,14 @@
 //! may take is decided in [`super::placement`]; who is woken to take them in [`super::idle`].
 
 use super::metrics::add;
+use super::patience::{Look, PAUSE, Patience};
 use super::placement::FEW;
 use super::ring::PLACES;
 use super::worker::Worker;
 use crate::task::header::Header;
+use netpoll::clock;
 use std::ptr::NonNull;
-
-/// How an idle worker treats the unstarted tasks of one that has less to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Patience {
-    /// It leaves them alone.
-    Fresh,
-    /// It has left some alone, so many times before this one, and must look again after a moment.
-    Asked(u32),
-    /// It has waited that moment, so many times in a row.
-    Waited(u32),
-}
+use std::time::Duration;
 
 impl Worker {
     /// Lets an idle worker know that there is more to start here than this one starts at once.
@@ -44,22 +36,36 @@ impl Worker {
         }
     }
 
-    /// Takes unstarted tasks from the common queue or from another worker.
+    /// Takes unstarted tasks from the common queue or from another worker. True if it got some.
     pub(super) fn steal(&self) -> bool {
-        let workers = &self.runtime.workers;
-        if workers.len() == 1 && self.runtime.injector_is_empty() {
+        let before = self.patience.replace(Patience::default());
+        if self.runtime.workers.len() == 1 && self.runtime.injector_is_empty() {
             return false;
         }
         if !self.shared.presence.is_open() {
             return false; // it is leaving, and must not begin anything new
         }
-        let looks = match self.patience.replace(Patience::Fresh) {
-            Patience::Waited(looks) => looks,
-            Patience::Fresh | Patience::Asked(_) => 0,
+        let waited = match before.is_waiting() {
+            true => before.waited(clock::now()),
+            false => Duration::ZERO,
         };
+        let look = if self.take_elsewhere(waited) {
+            Look::Took
+        } else if self.runtime.has_unstarted() {
+            Look::Left
+        } else {
+            return false;
+        };
+        self.patience.set(before.after(look, clock::now()));
+        look == Look::Took
+    }
+
+    /// Takes what a worker may that has waited for so long.
+    fn take_elsewhere(&self, waited: Duration) -> bool {
+        let workers = &self.runtime.workers;
         let mut stolen = self.stolen.borrow_mut();
         if !self.runtime.injector_is_empty() {
-            let least = if looks > 0 { FEW } else { 0 };
+            let least = if waited >= PAUSE { FEW } else { 0 };
             let share = self.share_of_common().max(least);
             self.runtime.take_injected(share, &mut stolen);
         }
@@ -69,11 +75,8 @@ impl Worker {
             if !stolen.is_empty() {
                 break;
             }
-            let share = self.shared.share_of(victim, looks);
+            let share = self.shared.share_of(victim, waited);
             victim.unstarted.steal(share, &mut stolen);
-        }
-        if stolen.is_empty() && self.runtime.has_unstarted() {
-            self.patience.set(Patience::Asked(looks));
         }
         if stolen.is_empty() {
             return false;

@@ -203,7 +203,7 @@ impl Look {
         if worker.is_at_rest() {
             return None;
         }
-        worker.site_of_running()?;
+        worker.runs()?;
         Some(Look {
             switches: worker.counts.switches.load(Relaxed),
             used: worker.cpu.time()?,

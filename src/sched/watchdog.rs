@@ -17,7 +17,7 @@
 //! | what it saw                       | the next look comes after                               |
 //! |-----------------------------------|---------------------------------------------------------|
 //! | a task that has held its worker   | a quarter of the threshold                              |
-//! | workers that do                   | twice as long as last time, at most the threshold       |
+//! | workers that switch, or have none | twice as long as last time, at most the threshold       |
 //! | workers that sleep                | twice as long as last time                              |
 //!
 //! Never more than [`LONGEST_PAUSE`], whatever the threshold, nor less than [`SHORTEST_PAUSE`].
@@ -178,9 +178,9 @@ enum Seen {
 fn look(runtime: &Shared, worker: &WorkerShared, seen: &mut Watched) -> Seen {
     let now = Instant::now();
     let asleep = worker.is_at_rest();
-    let running = worker.site_of_running().filter(|_| !asleep);
+    let running = worker.runs().filter(|_| !asleep);
     let switches = worker.counts.switches.load(Relaxed);
-    let Some(spawned_at) = running.filter(|_| switches == seen.switches) else {
+    let Some((task, spawned_at)) = running.filter(|_| switches == seen.switches) else {
         *seen = Watched {
             switches,
             since: now,
@@ -205,7 +205,7 @@ fn look(runtime: &Shared, worker: &WorkerShared, seen: &mut Watched) -> Seen {
         add(&worker.counts.hogs, 1);
         let hog = Hog {
             worker: worker.index,
-            task: worker.running.load(Relaxed),
+            task,
             spawned_at,
             held,
         };
@@ -248,8 +248,32 @@ mod tests {
             "it has just begun a task"
         );
         assert!(is_held() && !worker.takes_more());
-        worker.running_site.store(std::ptr::null_mut(), Relaxed);
+        worker.runs_nothing();
         assert!(!is_held() && worker.takes_more(), "the task has given way");
+    }
+
+    #[test]
+    fn a_worker_that_polls_says_that_it_runs_nothing() {
+        let whole = Runtime::builder().workers(1).build().unwrap();
+        let worker = whole.shared.workers[0].clone();
+        let begun = Instant::now();
+        let comes_to = |runs: bool| {
+            while worker.runs().is_some() != runs {
+                assert!(begun.elapsed() < Duration::from_secs(60));
+                std::thread::yield_now();
+            }
+        };
+        let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let seen = stop.clone();
+        let task = whole.handle().spawn(move || {
+            while !seen.load(Relaxed) {
+                std::hint::spin_loop();
+            }
+        });
+        comes_to(true);
+        stop.store(true, Relaxed);
+        task.join().unwrap();
+        comes_to(false);
     }
 
     #[test]

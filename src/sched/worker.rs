@@ -25,11 +25,11 @@ use super::cpu_clock::CpuClock;
 use super::holds::Holds;
 use super::inbox::Inbox;
 use super::metrics::{Counts, add, set};
+use super::patience::Patience;
 use super::presence::Presence;
 use super::queue::Queue;
 use super::ring::Ring;
 use super::runtime::Shared;
-use super::sharing::Patience;
 use crate::stack::{Arena, Pool, overflow};
 use crate::task::header::Header;
 use netpoll::{Park, Poller, PollerHandle, Reason, Refusal, Slot, Waiter};
@@ -65,8 +65,9 @@ pub(crate) struct WorkerShared {
     pub(crate) handed: AtomicU64,
     pub(crate) handed_taken: AtomicU64,
     /// The task that runs, or ran last.
-    pub(crate) running: AtomicU64,
-    /// Where it was spawned; null from each poll to the next task, while no task can hold this worker.
+    pub(super) running: AtomicU64,
+    /// Where it was spawned; null from each poll to the next task, and while there is no thread: then no
+    /// task can hold this worker.
     pub(super) running_site: AtomicPtr<Location<'static>>,
     /// The watchdog has seen a task hold this worker: give it nothing new.
     pub(crate) held: AtomicBool,
@@ -203,11 +204,17 @@ impl WorkerShared {
         self.poller.is_sleeping() || !self.presence.is_here()
     }
 
-    /// Where the task that runs was spawned. Nothing while the worker polls, sleeps, or has been woken and
-    /// waits for a processor.
-    pub(super) fn site_of_running(&self) -> Option<&'static Location<'static>> {
+    /// The task that runs, and where it was spawned. Nothing while the worker polls, sleeps, or has been
+    /// woken and waits for a processor.
+    pub(super) fn runs(&self) -> Option<(u64, &'static Location<'static>)> {
         // SAFETY: the word holds null or what was a `&'static Location`.
-        unsafe { self.running_site.load(Acquire).as_ref() }
+        let site = unsafe { self.running_site.load(Acquire).as_ref() }?;
+        Some((self.running.load(Acquire), site))
+    }
+
+    /// See [`WorkerShared::runs`].
+    pub(super) fn runs_nothing(&self) {
+        self.running_site.store(std::ptr::null_mut(), Relaxed);
     }
 
     /// May others give it new tasks? Not while a task holds it, nor when it is leaving or away. Advice.
@@ -249,7 +256,7 @@ impl Worker {
             ids: Cell::new([0, 0]),
             stolen: RefCell::default(),
             buffer: AtHand::default(),
-            patience: Cell::new(Patience::Fresh),
+            patience: Cell::default(),
             switches_at_trim: Cell::new(0),
         }
     }
@@ -266,6 +273,7 @@ impl Worker {
         // SAFETY: `self` stays where it is until the reset below.
         unsafe { netpoll::park::set_current(Some(NonNull::from(&self as &dyn Park))) };
         self.run();
+        self.shared.runs_nothing();
         // SAFETY: sets nothing.
         unsafe { netpoll::park::set_current(None) };
         WORKER.set(std::ptr::null());
@@ -340,9 +348,9 @@ impl Worker {
         let header = unsafe { task.as_ref() };
         let counts = &self.shared.counts;
         add(&counts.switches, 1);
-        self.shared.running.store(header.attributes.id, Relaxed);
+        // Release, both: who sees it running sees that this is a new switch.
+        self.shared.running.store(header.attributes.id, Release);
         let site = std::ptr::from_ref(header.attributes.site).cast_mut();
-        // Release: who sees it running sees that this is a new switch.
         self.shared.running_site.store(site, Release);
         if !header.has_started() {
             // SAFETY: it came out of a queue of unstarted tasks, so it is ours alone from now on.
