@@ -396,7 +396,8 @@ pub struct BenchArgs {
     /// Do not count system calls
     #[arg(long)]
     pub no_syscalls: bool,
-    /// Also show where the time of a request goes, in gopark and in the floor (needs perf)
+    /// Also show where the time of a request goes, in gopark and in the floor, for workloads with a table
+    /// of CPU per request (needs perf)
     #[arg(long)]
     pub profile: bool,
     /// Write everything measured to a file, as JSON

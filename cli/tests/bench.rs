@@ -256,18 +256,28 @@ fn a_profile_says_where_a_request_spends_its_time_and_without_perf_there_is_an_e
         return;
     }
     let json = Scratch::new("profile.json");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gopark"));
-    command.args(["bench", "echo", "--profile", "--quiet"]);
-    command.args(TINY).arg("--json").arg(&json.0);
-    let output = command.output().unwrap();
-    if !output.status.success() {
+    let profiled = |change: &dyn Fn(&mut Command)| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gopark"));
+        command.args(["bench", "echo", "--profile", "--quiet"]);
+        command.args(TINY).arg("--json").arg(&json.0);
+        change(&mut command);
+        command.output().unwrap()
+    };
+    let refused = |output: std::process::Output| {
         let error = String::from_utf8(output.stderr).unwrap();
+        let right = error.starts_with("gopark: cannot profile: perf: ");
+        assert!(right && !output.status.success(), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+        let words = error.split_once("perf: ").unwrap().1;
         assert!(
-            error.starts_with("gopark: cannot profile: perf: "),
+            words.starts_with(char::is_alphanumeric) && !words.starts_with("Error"),
             "{error}"
         );
-        assert_eq!(error.lines().count(), 1, "{error}");
-        return;
+    };
+    refused(profiled(&|command| _ = command.env("PATH", "")));
+    let output = profiled(&|_| ());
+    if !output.status.success() {
+        return refused(output);
     }
     let run: Value = serde_json::from_str(&json.read()).unwrap();
     let profile = &run["tables"][0]["profile"];

@@ -47,10 +47,9 @@ fn a_deadline_for_each_read_begins_anew_with_each_and_closes_who_is_silent_for_a
     let begun = Instant::now();
     let mut byte = [0];
     // Each read in time, and all of them together not.
-    while begun.elapsed() < Duration::from_secs(4) {
+    while begun.elapsed() < Duration::from_secs(3) {
         stream.write_all(b"x").unwrap();
         stream.read_exact(&mut byte).unwrap();
-        std::thread::sleep(Duration::from_millis(100));
     }
     assert_eq!(stream.read(&mut byte).unwrap(), 0, "closed");
 }

@@ -1,4 +1,4 @@
-//! Servers that could not be measured.
+//! What could not be measured: servers, most of the time.
 
 /// Which, and why.
 pub type Failed = Vec<(String, String)>;

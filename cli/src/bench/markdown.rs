@@ -90,8 +90,9 @@ slices that were not dropped: a slice is dropped when its two neighbours differ 
 of their mean, or when it or a neighbour had errors. The load is a closed loop: latencies leave out
 the requests that a stall kept from being sent. In `uneven` and `fairness` it is an open one, each
 latency runs from when the request should have been sent, and they are in. What is said of a request
-under perf was measured after the slices, by samples of gopark and of the floor in turn; where the
-kernel has interrupts switched off, the time is put down to the function that switches them on again.
+under perf was measured once, after the slices, by samples of gopark and of the floor in turn: it has
+perf's own cost in it and no noise beside it, and its sums are not those of the table. Where the kernel
+has interrupts switched off, the time is put down to the function that switches them on again.
 ";
 
 /// With a capital letter.

@@ -12,7 +12,8 @@
 //! | `idle`, `stall`, `paced` | the measurements of another kind |
 //! | `rounds` | those in which servers are compared round by round |
 //! | `syscalls` | counting system calls with perf or strace |
-//! | `profile`, `perf` | where the time of a request goes |
+//! | `profile`, `samples` | where the time of a request goes, by what perf has recorded |
+//! | `perf`, `tool` | what these look with |
 //! | `stats`, `failed`, `table` | medians, who has none, and the text |
 //! | `results` | everything found, as it is written and read again |
 //! | `goals`, `losses` | what is wanted of gopark, and where it is behind |
@@ -39,11 +40,13 @@ pub mod random;
 pub mod results;
 pub mod rounds;
 pub mod run;
+pub mod samples;
 pub mod schedule;
 pub mod stall;
 pub mod stats;
 pub mod syscalls;
 pub mod table;
+pub mod tool;
 pub mod workload;
 
 use std::sync::Arc;
@@ -158,7 +161,7 @@ fn measure(args: &BenchArgs) -> Result<Run, Failure> {
         .map_err(|error| Failure::io("watch for signals", &error))?;
 
     if args.profile {
-        profile::check()?;
+        profile::check(&workloads, &args.servers)?;
     }
     let (rounds, manner) = (rounds(args), manner(args));
     let lineup = Lineup::choose(&args.servers, args.quick, &workloads);

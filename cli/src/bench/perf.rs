@@ -2,57 +2,33 @@
 //! nothing of the time it takes to attach.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::mpsc;
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
 
+use super::tool::{PATIENCE, Room, lines};
 use crate::sys::child::{self, Kept};
 use crate::sys::fifo;
 
-/// How long a tool may take to attach or to report.
-pub const PATIENCE: Duration = Duration::from_secs(5);
+/// Between two looks whether it is still there.
+const LOOK: Duration = Duration::from_millis(20);
 
-/// A directory of our own for the tools' files.
-#[derive(Debug)]
-pub struct Room(PathBuf);
-
-impl Room {
-    /// Makes it, empty. `None` if there is no place for one.
-    pub fn make() -> Option<Room> {
-        let path = std::env::temp_dir().join(format!("gopark-bench-{}", std::process::id()));
-        // Left over from a process of the same number, which must be gone.
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir(&path).ok()?;
-        Some(Room(path))
-    }
-
-    /// Where a file of that name is, or may be.
-    pub fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        // What is left behind are a few bytes in a temporary directory.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// One that runs, and does not look yet.
+/// One that runs, and looks only while it is told to.
 #[derive(Debug)]
 pub struct Perf {
     tool: Kept,
     orders: File,
-    answers: mpsc::Receiver<String>,
+    answers: Option<Receiver<String>>,
+    /// The pipe of the answers: what is written here is read like one.
+    end: File,
     out: PathBuf,
 }
 
 impl Perf {
     /// Starts `perf` with these arguments on the process `pid`, to write its report to the file `out` of
-    /// `room`. `None` if it is not there or not permitted.
+    /// `room`. `None` if it cannot be started; whether it may look is known at the first order.
     pub fn attach(args: &[&str], pid: u32, room: &Room, out: &str) -> Option<Perf> {
         let control = room.file(&format!("{out}-control"));
         let acknowledge = room.file(&format!("{out}-ack"));
@@ -61,6 +37,7 @@ impl Perf {
         // Opened for both directions, neither end waits for the other process.
         let both = |path: &Path| OpenOptions::new().read(true).write(true).open(path).ok();
         let (orders, answers) = (both(&control)?, both(&acknowledge)?);
+        let end = answers.try_clone().ok()?;
         let out = room.file(out);
         let (control, acknowledge) = (control.display(), acknowledge.display());
         let mut command = Command::new("perf");
@@ -72,12 +49,13 @@ impl Perf {
         Some(Perf {
             tool,
             orders,
-            answers: lines(answers),
+            answers: Some(lines(answers)),
+            end,
             out,
         })
     }
 
-    /// Runs `load` and looks meanwhile.
+    /// Runs `load` and looks meanwhile. `None` if perf has ended, or does not answer.
     pub fn during<T>(&mut self, load: impl FnOnce() -> T) -> Option<T> {
         self.order("enable\n")?;
         let result = load();
@@ -87,26 +65,32 @@ impl Perf {
 
     fn order(&mut self, what: &str) -> Option<()> {
         self.orders.write_all(what.as_bytes()).ok()?;
-        self.answers.recv_timeout(PATIENCE).ok().map(drop)
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match self.answers.as_ref()?.recv_timeout(LOOK) {
+                Ok(_) => return Some(()),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            let runs = matches!(self.tool.child.try_wait(), Ok(None));
+            if !runs || Instant::now() > until {
+                return None;
+            }
+        }
     }
 
     /// Has it write its report. Gives the file.
     pub fn finish(mut self) -> PathBuf {
         self.tool.end(libc::SIGINT, PATIENCE);
-        self.out
+        std::mem::take(&mut self.out)
     }
 }
 
-/// The lines of a stream, read by a thread so that waiting for them can be bounded. The thread
-/// ends with the stream.
-pub fn lines(stream: impl Read + Send + 'static) -> mpsc::Receiver<String> {
-    let (sender, receiver) = mpsc::channel();
-    std::thread::spawn(move || {
-        for line in BufReader::new(stream).lines().map_while(Result::ok) {
-            if sender.send(line).is_err() {
-                return;
-            }
-        }
-    });
-    receiver
+impl Drop for Perf {
+    fn drop(&mut self) {
+        // The reader of the answers would wait for ever: the pipe has an end here that may write.
+        self.answers = None;
+        // If that fails, the thread stays until the process ends.
+        let _ = self.end.write_all(b"\n");
+    }
 }

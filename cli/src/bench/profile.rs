@@ -5,22 +5,27 @@
 //! switched off it is sampled at the moment when it switches them on again, so
 //! `_raw_spin_unlock_irqrestore` and the like stand for what they end.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::io;
 use std::process::{Command, Stdio};
 
 use serde::{Deserialize, Serialize};
 
-use super::perf::{Perf, Room};
+use super::perf::Perf;
+use super::samples::{Samples, parse, report};
+use super::tool::{PATIENCE, Room, lines};
+use super::workload::{Kind, Workload};
 use crate::failure::{Failure, reason};
+use crate::sys::child;
 
+/// Who is looked at beside the floor.
+pub const OF: &str = "gopark";
 /// Processor time between two samples, in nanoseconds.
 const PERIOD: u64 = 100_000;
 /// Slices of each server.
 pub const SLICES: u32 = 4;
 /// How many functions are named.
 const NAMED: usize = 12;
-/// What makes no more of a difference than this share of a request is left out.
+/// What makes less of a difference than this share of a request is left out.
 const LEAST: f64 = 0.002;
 
 /// What was found.
@@ -65,30 +70,21 @@ impl Function {
 }
 
 /// A server to look at: its name, its process, and one slice of load, which gives the number of requests.
-pub type Subject<'a> = (&'a str, u32, &'a mut dyn FnMut() -> Option<u64>);
+pub type Subject<'a> = (&'a str, u32, &'a mut dyn FnMut() -> Result<u64, Failure>);
 
-/// Is there a perf that may look at the kernel? Better known before the start than after the rounds.
-pub fn check() -> Result<(), Failure> {
-    let mut command = Command::new("perf");
-    command.args([
-        "record",
-        "-q",
-        "-e",
-        "cpu-clock:k",
-        "-o",
-        "/dev/null",
-        "true",
-    ]);
-    let why = match command
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .output()
-    {
-        Ok(said) if said.status.success() => return Ok(()),
-        Ok(said) => String::from_utf8_lossy(&said.stderr)
-            .lines()
-            .find(|line| !line.trim().is_empty())
-            .map_or_else(|| said.status.to_string(), |line| line.trim().into()),
+/// Is there something to profile, and a perf that may look at the kernel? Better known before the start
+/// than after the rounds. `servers` are the names asked for; none means all.
+pub fn check(workloads: &[&Workload], servers: &[String]) -> Result<(), Failure> {
+    let sliced = workloads.iter().any(|it| matches!(it.kind, Kind::Slices));
+    if !sliced || !(servers.is_empty() || servers.iter().any(|it| it == OF)) {
+        return Err(Failure::usage(format!(
+            "nothing to profile: it takes a workload with a table of CPU per request, and {OF} among the \
+             servers"
+        )));
+    }
+    let why = match try_it() {
+        Ok(None) => return Ok(()),
+        Ok(Some(why)) => why,
         Err(error) => reason(&error),
     };
     Err(Failure::new(format!(
@@ -97,86 +93,66 @@ pub fn check() -> Result<(), Failure> {
     )))
 }
 
-/// Loads both in turn and looks at them. `None` if there is no perf that may.
-pub fn measure(mut subjects: [Subject<'_>; 2]) -> Option<Profile> {
-    let room = Room::make()?;
+/// Has perf look at a process that ends at once. What it says if it may not.
+fn try_it() -> io::Result<Option<String>> {
+    let mut command = Command::new("perf");
+    let looking = "record -q -e cpu-clock:k -o /dev/null true";
+    command.args(looking.split(' '));
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    // Not with our signals blocked: it could not end the process that it has not begun to look at.
+    let mut tool = child::start(command.stderr(Stdio::piped()), &[])?;
+    let said = tool.child.stderr.take().map(lines);
+    tool.wait(PATIENCE);
+    if matches!(tool.child.try_wait()?, Some(status) if status.success()) {
+        return Ok(None);
+    }
+    let mut telling = std::iter::from_fn(|| said.as_ref()?.recv_timeout(PATIENCE).ok())
+        .map(|line| line.trim().to_string())
+        .filter(|line| !matches!(line.as_str(), "" | "Error:" | "Warning:"));
+    Ok(Some(
+        telling
+            .next()
+            .unwrap_or_else(|| "it does not say why".into()),
+    ))
+}
+
+/// Loads both in turn and looks at them.
+pub fn measure(mut subjects: [Subject<'_>; 2]) -> Result<Profile, Failure> {
+    let failed = |what: &str| Failure::new(format!("perf {what}"));
+    let room = Room::make().ok_or_else(|| failed("has no place to write to"))?;
     let period = PERIOD.to_string();
     let record = ["record", "-q", "-e", "cpu-clock", "-c", &period];
     let mut looking = Vec::new();
     for (name, pid, _) in &subjects {
-        looking.push(Perf::attach(&record, *pid, &room, name)?);
+        let perf = Perf::attach(&record, *pid, &room, name);
+        looking.push(perf.ok_or_else(|| failed("cannot be started"))?);
     }
     let mut requests = [0; 2];
     for _ in 0..SLICES {
         for ((perf, (_, _, load)), requests) in
             looking.iter_mut().zip(&mut subjects).zip(&mut requests)
         {
-            *requests += perf.during(load)??;
+            *requests += perf
+                .during(load)
+                .ok_or_else(|| failed("does not answer"))??;
         }
     }
-    let mut samples = looking
-        .into_iter()
-        .map(|perf| report(&perf.finish()).map(|text| parse(&text)));
-    let samples = [samples.next()??, samples.next()??];
+    let mut samples = [Samples::new(), Samples::new()];
+    for (perf, samples) in looking.into_iter().zip(&mut samples) {
+        *samples = parse(&report(&perf.finish())?);
+        if samples.is_empty() {
+            return Err(failed("has seen nothing"));
+        }
+    }
+    if requests.contains(&0) {
+        return Err(Failure::new("a server answered nothing"));
+    }
     let names = subjects.map(|(name, _, _)| name);
-    Some(compare(names, &samples, requests))
-}
-
-/// What `perf report` says about a file.
-fn report(file: &Path) -> Option<String> {
-    let mut command = Command::new("perf");
-    command.args(["report", "--stdio", "--no-children", "-g", "none"]);
-    command
-        .args(["--sort=sym", "-F", "sample,sym", "-i"])
-        .arg(file);
-    let said = command.stderr(Stdio::null()).output().ok()?;
-    String::from_utf8(said.stdout).ok()
-}
-
-/// The number of samples of each function.
-type Samples = BTreeMap<(bool, String), u64>;
-
-/// Reads lines such as `  120  [k] tcp_ack`.
-fn parse(report: &str) -> Samples {
-    let mut samples = Samples::new();
-    for line in report.lines() {
-        let mut words = line.trim().splitn(3, ' ');
-        let count = words.next().and_then(|word| word.parse::<u64>().ok());
-        let rest = line.trim().split_once('[').map(|(_, rest)| rest);
-        let (Some(count), Some((mode, name))) = (count, rest.and_then(|it| it.split_once(']')))
-        else {
-            continue;
-        };
-        let function = (mode == "k", plain(name.trim()));
-        *samples.entry(function).or_default() += count;
-    }
-    samples
-}
-
-/// A name without generic arguments and whatever a compiler has added.
-fn plain(name: &str) -> String {
-    let mut depth = 0_u32;
-    let mut out = String::new();
-    for (at, letter) in name.char_indices() {
-        match letter {
-            '>' if name[..at].ends_with('-') => {} // of an arrow
-            // At the beginning it is `<Type as Trait>::function`, which says what it is.
-            '<' if at > 0 => depth += 1,
-            '>' if depth > 0 => depth -= 1,
-            _ if depth == 0 => out.push(letter),
-            _ => {}
-        }
-    }
-    let out = out.trim_start_matches('<').replace(">::", "::");
-    let end = [".isra.", ".constprop.", ".part.", ".cold"]
-        .iter()
-        .filter_map(|tail| out.find(tail))
-        .min();
-    out[..end.unwrap_or(out.len())].replace("::::", "::")
+    Ok(compare(names, &samples, requests))
 }
 
 fn compare(names: [&str; 2], samples: &[Samples; 2], requests: [u64; 2]) -> Profile {
-    let each = |of: usize, count: u64| (count * PERIOD) as f64 / requests[of].max(1) as f64;
+    let each = |of: usize, count: u64| (count * PERIOD) as f64 / requests[of] as f64;
     let servers = [0, 1].map(|of| {
         let sum = |kernel: bool| -> u64 {
             let its = samples[of].iter().filter(|((k, _), _)| *k == kernel);
@@ -239,7 +215,7 @@ pub fn sentence(profile: &Profile) -> String {
         )
     };
     format!(
-        "a request under perf: {}; {}: {:+.2} and {:+.2} us",
+        "a request under perf: {}; {}; the difference: {:+.2} and {:+.2} us",
         of(floor),
         of(own),
         (own.user_ns - floor.user_ns) / 1e3,
@@ -261,6 +237,7 @@ mod tests {
     const OWN: &str = "
            380  [k] tcp_ack
            110  [.] <serve::Http as serve::Session>::answer
+            20  [.] <<http::Head as Iterator>::Item as Parse>::next
             10  [.] gopark::spawn<alloc::boxed::Box<dyn Fn<()>>>::inner
 ";
 
@@ -272,7 +249,7 @@ mod tests {
             .servers
             .each_ref()
             .map(|it| (it.user_ns, it.kernel_ns));
-        assert_eq!(shares, [(5_000.0, 40_300.0), (12_000.0, 38_000.0)]);
+        assert_eq!(shares, [(5_000.0, 40_300.0), (14_000.0, 38_000.0)]);
         let found: Vec<(&str, bool, f64)> = profile
             .functions
             .iter()
@@ -281,12 +258,17 @@ mod tests {
         let expected = [
             ("serve::Http as serve::Session::answer", false, 11_000.0),
             ("peer::raw_epoll::Loop::run", false, -5_000.0),
+            (
+                "http::Head as Iterator::Item as Parse::next",
+                false,
+                2_000.0,
+            ),
             ("tcp_ack", true, -2_000.0),
             ("gopark::spawn::inner", false, 1_000.0),
             ("ep_item_poll", true, -300.0),
         ];
         assert_eq!(found, expected);
-        assert!(sentence(&profile).ends_with("+7.00 and -2.30 us"));
+        assert!(sentence(&profile).ends_with("+9.00 and -2.30 us"));
         assert_eq!(rows(&profile)[1][1..], ["user", "5000", "0", "-5000"]);
     }
 }

@@ -51,8 +51,8 @@ const START: Duration = Duration::from_millis(60);
 /// Opening a connection, about.
 const OPEN: Duration = Duration::from_micros(50);
 
-/// Attaching and ending the tool that counts system calls, about.
-const COUNTING: Duration = Duration::from_millis(250);
+/// Attaching and ending a tool that looks at a server, about.
+const ATTACHING: Duration = Duration::from_millis(250);
 
 /// A slice under a profiler, at least.
 const PROFILED: Duration = Duration::from_millis(500);
@@ -117,12 +117,12 @@ impl Table<'_> {
         let (servers, conns) = (contenders as u32 + 1, self.conns as u32);
         let slice = self.lead() + self.window() + SWEEP * conns;
         let counting = if self.syscalls {
-            self.window() + COUNTING
+            self.window() + ATTACHING
         } else {
             Duration::ZERO
         };
         let profiling = if self.profile {
-            self.profiled() * 2 * profile::SLICES + COUNTING * 4
+            self.profiled() * 2 * profile::SLICES + ATTACHING * 4
         } else {
             Duration::ZERO
         };
@@ -204,19 +204,20 @@ impl Table<'_> {
             }
             floors.push(before);
         }
-        let own = others.iter_mut().zip(&gone).find(|(pair, gone)| {
-            pair.server.contender.name == "gopark" && !**gone && !stop.load(Ordering::Relaxed)
-        });
-        let profile = match own {
-            Some((own, _)) if self.profile => {
-                let found = self.profile_of(&mut floor, own);
-                if found.is_none() {
-                    failed.push(("the profile".into(), "perf or a server gave up".into()));
-                }
-                found
+        let own = others
+            .iter_mut()
+            .zip(&gone)
+            .find(|(pair, gone)| pair.server.contender.name == profile::OF && !**gone);
+        let mut profile = None;
+        if self.profile
+            && let Some((own, _)) = own
+        {
+            progress.show(|| format!("{}, profile", connections(self.conns)));
+            match self.profile_of(&mut floor, own, stop) {
+                Ok(found) => profile = Some(found),
+                Err(why) => failed.push(("the profile".into(), why.to_string())),
             }
-            _ => None,
-        };
+        }
         let mut outcomes = vec![self.outcome(&mut floor, &floors, Vec::new(), stop)];
         for ((pair, slices), gone) in others.iter_mut().zip(slices).zip(gone) {
             if gone {
@@ -317,7 +318,12 @@ impl Table<'_> {
         }
     }
 
-    fn profile_of(&self, floor: &mut Pair, own: &mut Pair) -> Option<Profile> {
+    fn profile_of(
+        &self,
+        floor: &mut Pair,
+        own: &mut Pair,
+        stop: &AtomicBool,
+    ) -> Result<Profile, Failure> {
         let slice = Slice {
             lead: Duration::ZERO,
             window: self.profiled(),
@@ -326,14 +332,16 @@ impl Table<'_> {
         let (floor_pid, own_pid) = (pid(floor), pid(own));
         let mut loads = [floor, own].map(|pair| {
             move || {
-                let measured = pair.generator.run(slice).ok()?;
-                Some(measured.all_requests)
+                if stop.load(Ordering::Relaxed) {
+                    return Err(Failure::new("it was stopped"));
+                }
+                Ok(pair.generator.run(slice)?.all_requests)
             }
         });
         let [load_floor, load_own] = &mut loads;
         profile::measure([
             (FLOOR.name, floor_pid, load_floor),
-            ("gopark", own_pid, load_own),
+            (profile::OF, own_pid, load_own),
         ])
     }
 

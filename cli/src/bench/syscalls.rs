@@ -7,7 +7,8 @@
 
 use std::process::{Command, Stdio};
 
-use super::perf::{PATIENCE, Perf, Room, lines};
+use super::perf::Perf;
+use super::tool::{PATIENCE, Room, lines};
 use crate::sys::child;
 
 /// How calls were counted.

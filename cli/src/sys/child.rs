@@ -46,6 +46,20 @@ impl Kept {
         self.child.id()
     }
 
+    /// Waits until the process has ended, but no longer than `patience`. True if it has.
+    pub fn wait(&mut self, patience: Duration) -> bool {
+        let until = Instant::now() + patience;
+        loop {
+            if matches!(self.child.try_wait(), Ok(Some(_))) {
+                return true;
+            }
+            if Instant::now() >= until {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// Asks the process to end with `signal`, and kills it when it has not ended after `patience`.
     pub fn end(&mut self, signal: i32, patience: Duration) {
         if matches!(self.child.try_wait(), Ok(Some(_))) {
@@ -54,12 +68,8 @@ impl Kept {
         // SAFETY: kill touches no memory. The child has not been waited for, so the number is
         // still its own.
         unsafe { libc::kill(self.child.id() as i32, signal) };
-        let until = Instant::now() + patience;
-        while Instant::now() < until {
-            if matches!(self.child.try_wait(), Ok(Some(_))) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(5));
+        if self.wait(patience) {
+            return;
         }
         // Both fail only for a process that is already gone, which is what we want.
         let _ = self.child.kill();
