@@ -28,9 +28,9 @@ pub type Samples = BTreeMap<(bool, String), u64>;
 pub fn parse(report: &str) -> Samples {
     let mut samples = Samples::new();
     for line in report.lines() {
-        let mut words = line.trim().splitn(3, ' ');
-        let count = words.next().and_then(|word| word.parse::<u64>().ok());
-        let rest = line.trim().split_once('[').map(|(_, rest)| rest);
+        let count = line.split_whitespace().next();
+        let count = count.and_then(|word| word.parse::<u64>().ok());
+        let rest = line.split_once('[').map(|(_, rest)| rest);
         let (Some(count), Some((mode, name))) = (count, rest.and_then(|it| it.split_once(']')))
         else {
             continue;
