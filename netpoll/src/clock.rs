@@ -28,8 +28,8 @@ static BASE: LazyLock<(Instant, u64)> = LazyLock::new(|| {
 
 /// Nanoseconds now. Never zero, never goes back.
 ///
-/// Every read with a deadline asks, so this does not go through `Instant`: that would be three functions
-/// more, there and back between one number and two.
+/// This does not go through `Instant`: that would be three functions more, there and back between one
+/// number and two.
 ///
 /// ```
 /// let a = netpoll::clock::now();
@@ -38,13 +38,37 @@ static BASE: LazyLock<(Instant, u64)> = LazyLock::new(|| {
 /// ```
 #[inline]
 pub fn now() -> u64 {
+    read(libc::CLOCK_MONOTONIC)
+}
+
+/// The clock that [`has_come`] looks at first is as of the last tick, up to 10 ms old, or later where a
+/// tick is; of moments that are closer than this it says nothing.
+const CLOSE: u64 = 1_000_000_000;
+
+/// Has this moment come?
+///
+/// Every read with a deadline asks, and most deadlines are seconds away. The time of the last tick is
+/// enough to see that, for a fifth of what the exact time costs.
+///
+/// ```
+/// use netpoll::clock;
+/// let now = clock::now();
+/// assert!(clock::has_come(now) && !clock::has_come(now + 60_000_000_000));
+/// ```
+#[inline]
+pub fn has_come(moment: u64) -> bool {
+    moment.saturating_sub(read(libc::CLOCK_MONOTONIC_COARSE)) < CLOSE && now() >= moment
+}
+
+#[inline]
+fn read(clock: libc::clockid_t) -> u64 {
     let mut time = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
     };
     // SAFETY: `time` is a live timespec that the call writes. With such an address, and a clock that every
     // Linux has, it cannot fail.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
+    unsafe { libc::clock_gettime(clock, &mut time) };
     AT_ZERO + time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
@@ -101,6 +125,25 @@ mod tests {
             let (before, instant) = (now(), Instant::now());
             assert!(of(instant) >= before);
         }
+    }
+
+    #[test]
+    fn a_moment_has_come_when_the_exact_clock_says_so_and_not_a_tick_later() {
+        for ahead in [0, 1_000, 3_000_000, 20_000_000] {
+            let moment = now() + ahead;
+            loop {
+                let (before, come, after) = (now(), has_come(moment), now());
+                assert!(if come {
+                    after >= moment
+                } else {
+                    before < moment
+                });
+                if before > moment + 10_000_000 {
+                    break;
+                }
+            }
+        }
+        assert!(!has_come(now() + 2 * CLOSE) && !has_come(u64::MAX) && has_come(1));
     }
 
     #[test]

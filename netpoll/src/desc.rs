@@ -253,7 +253,7 @@ impl PollDesc {
     pub(crate) fn allows(&self, mode: Mode) -> bool {
         self.facts.load(SeqCst) & self.ends(mode) == 0 && {
             let deadline = self.side(mode).deadline.load(SeqCst);
-            deadline == 0 || clock::now() < deadline
+            deadline == 0 || !clock::has_come(deadline)
         }
     }
 
@@ -264,7 +264,7 @@ impl PollDesc {
             return Err(Error::Closing);
         }
         let deadline = self.side(mode).deadline.load(SeqCst);
-        if deadline != 0 && clock::now() >= deadline {
+        if deadline != 0 && clock::has_come(deadline) {
             return Err(Error::Timeout);
         }
         if mode == Mode::Read && facts & EVENT_ERR != 0 {
