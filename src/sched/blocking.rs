@@ -119,6 +119,9 @@ impl Inner {
             if let Some((job, runtime)) = state.jobs.pop_front() {
                 drop(state);
                 RUNTIME.set(Some(runtime));
+                if self.workers_first {
+                    urgency::forfeit();
+                }
                 job(); // catches the panics of its closure
                 crate::task::local::clear_thread();
                 RUNTIME.set(None);

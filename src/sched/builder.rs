@@ -184,10 +184,10 @@ impl Builder {
     /// off by default. For programs whose blocking closures compute, and whose other tasks should not
     /// wait until a processor is free again.
     ///
-    /// The threads of the pool are given the nice value 5, about a third of a worker's weight, and the
-    /// workers ask for short time slices, which the kernel takes as being in a hurry (Linux 6.12;
-    /// earlier ones ignore it). Threads and processes that a blocking closure starts inherit the
-    /// nice value: that is why it is not the default.
+    /// The threads of the pool run under `SCHED_IDLE`: behind every ordinary thread of the machine. Where
+    /// others keep all its processors busy, the workers or other programs, a closure takes some hundred times
+    /// as long, one that resolves a name too, and holds whatever locks it holds for that time; and the threads
+    /// and processes that it starts inherit the policy. That is why it is not the default.
     ///
     /// ```
     /// let runtime = gopark::Runtime::builder().workers_first(true).build()?;
@@ -261,7 +261,6 @@ impl Builder {
             ),
             permanent: workers,
             spares: Spares::new(self.spare_stay),
-            workers_first: self.workers_first,
             arena: Arc::new(Arena::new(stacks)),
             blocking: BlockingPool::new(self.blocking_threads, &self.name, self.workers_first),
             idlers: Idlers::new(workers + spare),

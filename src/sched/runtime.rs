@@ -33,7 +33,6 @@ pub(crate) struct Shared {
     /// How many of them were there from the start. The others are spare.
     pub(crate) permanent: usize,
     pub(crate) spares: Spares,
-    pub(crate) workers_first: bool,
     pub(crate) arena: Arc<Arena>,
     pub(crate) blocking: BlockingPool,
     pub(crate) idlers: Idlers,

@@ -29,7 +29,6 @@
 //! interrupts goroutines that compute (`preemptone`).
 
 use super::runtime::Shared;
-use super::urgency;
 use super::worker::{Worker, WorkerShared};
 use crate::sync::Mutex;
 use netpoll::Poller;
@@ -300,9 +299,6 @@ impl Shared {
 pub(super) fn run_worker(runtime: Arc<Shared>, index: usize, poller: Poller) {
     let end = runtime.clone().end_guard();
     let mine = runtime.workers[index].clone();
-    if runtime.workers_first {
-        urgency::hurry();
-    }
     if index >= runtime.permanent {
         runtime.spares.started.fetch_add(1, Relaxed);
         mine.presence.begins(&mine.inbox);

@@ -1,61 +1,26 @@
-//! What the kernel is told about the threads of a runtime, if it is to run workers first.
+//! What the kernel is told about the threads of the blocking pool, if it is to run workers first.
 //!
-//! Linux picks, of the threads that have had no more than their part of a processor, the one whose
-//! time slice would end first; and it lets one that wakes with a shorter slice than the running
-//! thread's interrupt that. A worker runs for some tens of microseconds at a time, so it asks for a short slice. But one
-//! that wakes often has always just had its part, and then waits: so the threads it must not wait for
-//! also get a smaller weight, beside which its part is larger.
+//! Two things, because one is not enough. **Such a thread runs under `SCHED_IDLE`**: a thread that wakes
+//! interrupts it, and a processor that runs nothing else counts as free for one. But Linux picks by who has
+//! had less than its part, and a thread that has slept and waited is owed time. Next to no weight makes a
+//! little time a large debt; until it is paid, a worker that wakes on the same processor has had more than
+//! its part, is not let past, and nobody asks again before the next tick: it waits for the whole closure,
+//! with another processor idle. So **the thread yields before each closure**, by which it gives up what it
+//! is owed.
 
-/// The slice that a worker asks for, in nanoseconds: the shortest there is.
-const SLICE: u64 = 100_000;
-/// The nice value of a thread that stands back: about a third of the weight of one with zero.
-const NICE: i32 = 5;
-
-/// The kernel's `struct sched_attr`, in its first version.
-#[repr(C)]
-#[derive(Debug, Default)]
-struct Attributes {
-    size: u32,
-    policy: u32,
-    flags: u64,
-    nice: i32,
-    priority: u32,
-    runtime: u64,
-    deadline: u64,
-    period: u64,
-}
-
-const THIS_THREAD: libc::c_long = 0;
-const SIZE: u32 = size_of::<Attributes>() as u32;
-/// Threads and processes that this one starts are ordinary.
-const RESET_ON_FORK: u64 = 1;
-
-fn change(change: impl FnOnce(&mut Attributes)) {
-    let mut now = Attributes::default();
-    // SAFETY: `now` is written by the call, up to the size that is given.
-    let read =
-        unsafe { libc::syscall(libc::SYS_sched_getattr, THIS_THREAD, &raw mut now, SIZE, 0) };
-    if read != 0 || now.policy != libc::SCHED_OTHER as u32 {
+/// The calling thread lets all others of the machine go first, from now on: without privileges there is no
+/// way back.
+pub(super) fn stand_back() {
+    // SAFETY: takes numbers; 0 is the calling thread.
+    if unsafe { libc::sched_getscheduler(0) } != libc::SCHED_OTHER {
         return; // whoever chose another policy has said who comes first
     }
-    (now.size, now.deadline, now.period) = (SIZE, 0, 0);
-    change(&mut now);
-    // SAFETY: `now` is only read. A refusal changes nothing, and nothing depends on it.
-    let _ = unsafe { libc::syscall(libc::SYS_sched_setattr, THIS_THREAD, &raw const now, 0) };
+    let priority = libc::sched_param { sched_priority: 0 };
+    // SAFETY: `priority` is only read. A refusal changes nothing, and nothing depends on it.
+    let _ = unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const priority) };
 }
 
-/// The calling thread is a worker.
-pub(super) fn hurry() {
-    change(|now| {
-        now.runtime = SLICE;
-        now.flags |= RESET_ON_FORK;
-    });
-}
-
-/// The calling thread lets workers go first.
-pub(super) fn stand_back() {
-    change(|now| {
-        now.nice = now.nice.max(NICE);
-        now.runtime = 0; // what it may have from the worker that started it
-    });
+/// The calling thread, which stands back, gives up what time it is owed.
+pub(super) fn forfeit() {
+    std::thread::yield_now();
 }
