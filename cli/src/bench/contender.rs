@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::go::Go;
+use super::paced::Mix;
 use super::places::Places;
 use super::workload::{Kind, Service, Workload};
 use crate::failure::Failure;
@@ -40,6 +41,8 @@ enum Way {
     OnReadable,
     /// It touches a page of its own for each connection.
     OwnPages,
+    /// Nothing heavy is asked of it.
+    LightAlone,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -105,7 +108,7 @@ const QUICK: [Program; 4] = [
 ];
 
 /// Every server but the floor.
-pub const CONTENDERS: [Contender; 21] = [
+pub const CONTENDERS: [Contender; 22] = [
     FLOOR_AGAIN,
     variant(
         FLOOR,
@@ -113,11 +116,17 @@ pub const CONTENDERS: [Contender; 21] = [
         "the same loop, touching a page of its own for each connection, as every stack must",
         Way::OwnPages,
     ),
+    variant(
+        FLOOR,
+        "floor-light",
+        "the same loop, asked nothing heavy: what it would be if the heavy requests were not there",
+        Way::LightAlone,
+    ),
     GOPARK,
     variant(
         GOPARK,
         "gopark-blocking",
-        "gopark, computing in gopark::blocking",
+        "gopark, computing in gopark::blocking, workers first",
         Way::Offload,
     ),
     variant(
@@ -270,8 +279,17 @@ impl Contender {
             Way::NoDeadline => workload.deadline.is_some(),
             Way::OnReadable => workload.kind == Kind::Idle,
             Way::OwnPages => workload.name == "echo",
+            Way::LightAlone => matches!(workload.kind, Kind::Paced(mix) if mix.heavy > 0),
         };
         speaks && shows && (!self.single || workers == 1)
+    }
+
+    /// What it is asked for of the connections of a paced workload.
+    pub fn part_of(&self, mix: Mix) -> Mix {
+        match self.way {
+            Way::LightAlone => Mix { heavy: 0, ..mix },
+            _ => mix,
+        }
     }
 
     fn is_go(&self) -> bool {
@@ -424,7 +442,7 @@ impl Lineup {
             command.args(["--upstream", &upstream.to_string()]);
         }
         match contender.way {
-            Way::Usual | Way::NoDeadline => {}
+            Way::Usual | Way::NoDeadline | Way::LightAlone => {}
             Way::Offload => _ = command.arg("--offload"),
             Way::Four => _ = command.args(["--tasks", "4"]),
             Way::OnReadable => _ = command.arg("--on-readable"),

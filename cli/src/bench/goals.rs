@@ -278,10 +278,14 @@ fn of_paced(workload: &str, servers: &[Paced], all: &mut Vec<Reached>) {
                     doubt: ratio.notch(),
                     enough: ratio.is_enough(),
                 };
-                let what = format!(
+                let mut what = format!(
                     "uneven: light {name} of {} against {}",
                     own.name, other.name
                 );
+                if let Some(least) = paced::undisturbed(servers, &other.name, of) {
+                    let least = least.median;
+                    what += &format!(" (the floor with no heavy request at all: {least:.2})");
+                }
                 all.push(figure.against(what, most, |figure| format!("{figure:.2}")));
             }
         }

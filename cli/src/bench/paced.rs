@@ -97,7 +97,8 @@ pub fn run(
             Some(server) => server,
             None => own.insert(start(table, lineup, contender)?),
         };
-        server.generator.paced(mix, drawn, window)
+        let part = contender.part_of(mix);
+        server.generator.paced(part, drawn, window)
     };
     let (servers, failed) = rounds::run(table, lineup, seed, stop, progress, keep, load);
     PacedTable {
@@ -174,23 +175,33 @@ pub fn notes(found: &[Paced]) -> Vec<String> {
         let (Some(own), Some(other)) = (find(found, own), find(found, other)) else {
             continue;
         };
-        let words: Vec<String> = LIGHT
-            .iter()
-            .filter_map(|&(name, of)| {
-                Some(format!(
-                    "{name} {}",
-                    verdict(ratio(own, other, of)?, 0.0, &other.name)
-                ))
-            })
-            .collect();
+        let words = each_figure(|of| Some(verdict(ratio(own, other, of)?, 0.0, &other.name)));
         notes.push(format!(
-            "{} against {}, light: {}",
-            own.name,
-            other.name,
-            words.join(", ")
+            "{} against {}, light: {words}",
+            own.name, other.name
         ));
     }
+    for other in ["tokio-mt", "tokio-mt-blocking"] {
+        let words = each_figure(|of| Some(format!("{:.2}", undisturbed(found, other, of)?.median)));
+        if !words.is_empty() {
+            notes.push(format!(
+                "with no heavy request at all, the floor has of {other}'s light: {words}"
+            ));
+        }
+    }
     notes
+}
+
+fn each_figure(say: impl Fn(fn(&Pair) -> u64) -> Option<String>) -> String {
+    let said = |&(name, of): &Figure| Some(format!("{name} {}", say(of)?));
+    let words: Vec<String> = LIGHT.iter().filter_map(said).collect();
+    words.join(", ")
+}
+
+/// What is left of another server's figure where nothing heavy is asked of anybody: whatever is done
+/// about heavy requests, no server can be far below that.
+pub fn undisturbed(found: &[Paced], other: &str, of: fn(&Pair) -> u64) -> Option<Spread> {
+    ratio(find(found, "floor-light")?, find(found, other)?, of)
 }
 
 /// The ratio of the two in the same rounds.
