@@ -15,6 +15,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::evenness::poorest_tenth;
 use super::paced::Mix;
 use crate::failure::{Failure, reason};
 use crate::load::engine::{Clocks, Engine, Stretch};
@@ -107,6 +108,9 @@ pub struct Measured {
     pub errors: u64,
     /// Latencies.
     pub latency_ns: Percentiles,
+    /// What the tenth of the connections with the fewest answers got of an equal share.
+    #[serde(default)]
+    pub poorest_tenth: Option<f64>,
 }
 
 impl Measured {
@@ -236,6 +240,7 @@ fn measured(stretches: &[Stretch]) -> Measured {
         }),
         errors: sum.errors(),
         latency_ns: sum.percentiles(),
+        poorest_tenth: poorest_tenth(stretches.iter().flat_map(|it| it.at_each.iter().copied())),
     }
 }
 

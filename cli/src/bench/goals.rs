@@ -8,7 +8,7 @@ use super::paced::Paced;
 use super::results::{Measurement, Run};
 use super::run::Outcome;
 use super::stats::Spread;
-use super::{paced, rounds, table};
+use super::{evenness, paced, rounds, table};
 use crate::output;
 use crate::units::{bytes, connections, grouped, time};
 
@@ -199,8 +199,9 @@ fn best_peer(it: &Measurement, own: &Outcome, uring: bool, noise: f64, name: &st
         };
         let which = if uring { "peer" } else { "epoll peer" };
         let what = format!(
-            "{name}: CPU per request against the best {which}, {}",
-            peer.name
+            "{name}: CPU per request against the best {which}, {}{}",
+            peer.name,
+            evenness::remark(peer.poorest_tenth)
         );
         all.push(figure.against(what, 1.0, two));
     }
@@ -215,8 +216,9 @@ fn best_peer(it: &Measurement, own: &Outcome, uring: bool, noise: f64, name: &st
             enough: own.cpu_ratio.is_some_and(|it| it.is_enough()) && noise.is_finite(),
         };
         let what = format!(
-            "{name}: requests per second of the fastest peer, {}, against gopark's",
-            peer.name
+            "{name}: requests per second, against gopark's, of the fastest peer, {}{}",
+            peer.name,
+            evenness::remark(peer.poorest_tenth)
         );
         all.push(figure.against(what, 1.0, two));
     }

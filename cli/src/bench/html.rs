@@ -64,7 +64,8 @@ fn head(run: &Run) -> String {
          the noise, and the shaded band shows it. Slices whose neighbours differ by more than \
          {:.0} % were dropped. The load is a closed loop, so latencies leave out the requests \
          that a stall kept from being sent; in <i>uneven</i> and <i>fairness</i> it is an open one, \
-         and they are in.</p>\n",
+         and they are in. <b>poorest</b> is what the tenth of the connections with the fewest answers \
+         got of an equal share: whoever answers some more often than the others works with warm data.</p>\n",
         escape(&run.command_line()),
         run.tolerance * 100.0
     )

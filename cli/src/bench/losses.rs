@@ -6,7 +6,7 @@ use super::run::Outcome;
 use super::schedule::Bracketed;
 use super::stats::{Spread, spread};
 use super::table::{self, Verdict};
-use super::{idle, paced, stall};
+use super::{evenness, idle, paced, stall};
 use crate::load::report::SATURATED;
 use crate::units::connections;
 
@@ -71,8 +71,9 @@ fn of_table(it: &Measurement) -> Vec<String> {
         if noise.is_finite() && share > 1.0 + noise.max(ours.notch()).max(theirs.notch()) {
             let more = percent(share);
             losses.push(format!(
-                "{name}: {more} more CPU per request than {}",
-                other.name
+                "{name}: {more} more CPU per request than {}{}",
+                other.name,
+                evenness::remark(other.poorest_tenth)
             ));
         }
         let full = |of: &Outcome| of.generator_utilisation >= SATURATED;
@@ -81,8 +82,9 @@ fn of_table(it: &Measurement) -> Vec<String> {
         if let Some(rate) = rate.filter(|_| !full(own)) {
             let more = percent(rate);
             losses.push(format!(
-                "{name}: {} answers {more} more requests",
-                other.name
+                "{name}: {} answers {more} more requests{}",
+                other.name,
+                evenness::remark(other.poorest_tenth)
             ));
         }
         if let Some(tail) = ratio(own, other, Bracketed::p99_ratio) {

@@ -84,6 +84,8 @@ request. `ratio` is the median of its slices' ratios to their two neighbours: be
 `IQR` is the range between their quartiles. `floor-again` is the floor a second time: its distance
 from 1 is the noise. A row says LOSES or wins only beyond that noise and beyond the uncertainty of
 its own median (1.58 IQR / square root of the slices). `p99 ratio` is that of the 99th percentiles.
+`poorest` is what the tenth of the connections with the fewest answers got of an equal share: whoever
+answers some of them more often than the others works with warm data, and its CPU per request is that.
 `calls` are system calls per request, `RSS/conn` the memory that came with each connection, `gen`
 the load of the generator's core (with `!` it was the limit, and req/s says little), `kept` the
 slices that were not dropped: a slice is dropped when its two neighbours differ by more than 15 %

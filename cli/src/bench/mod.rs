@@ -14,6 +14,7 @@
 //! | `syscalls` | counting system calls with perf or strace |
 //! | `profile`, `samples` | where the time of a request goes, by what perf has recorded |
 //! | `perf`, `tool` | what these look with |
+//! | `evenness` | whether a server answers all its connections alike |
 //! | `stats`, `failed`, `table` | medians, who has none, and the text |
 //! | `results` | everything found, as it is written and read again |
 //! | `goals`, `losses` | what is wanted of gopark, and where it is behind |
@@ -22,6 +23,7 @@
 pub mod baseline;
 pub mod budget;
 pub mod contender;
+pub mod evenness;
 pub mod failed;
 pub mod generator;
 pub mod go;
@@ -236,7 +238,8 @@ fn introduction(run: &Run, lineup: &Lineup, length: Duration) -> String {
         "{}\n{}; {}\n{servers}\
          CPU us is the server's CPU time per request; ratio is that against its neighbouring \
          slices of the floor,\nbelow 1 is better. Closed loop. Slices between floors that differ \
-         by more than {:.0} % are dropped.\nAbout {:.0} s of measuring.\n",
+         by more than {:.0} % are dropped.\n\
+         poorest is what the tenth of the connections with the fewest answers got of an equal share.\nAbout {:.0} s of measuring.\n",
         run.machine,
         run.versions.join(", "),
         run.places,

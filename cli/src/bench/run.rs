@@ -95,6 +95,9 @@ pub struct Outcome {
     pub p99_ns: f64,
     /// Of its 99.9th percentile.
     pub p999_ns: f64,
+    /// What the tenth of the connections with the fewest answers got of an equal share: the median.
+    #[serde(default)]
+    pub poorest_tenth: Option<f64>,
     /// The generator's share of its core.
     pub generator_utilisation: f64,
     /// System calls per request, if they could be counted.
@@ -288,6 +291,7 @@ impl Table<'_> {
     ) -> Outcome {
         let over = |figure: fn(&Measured) -> f64| median(own.iter().map(figure));
         let (cpu_ratio, dropped) = judge(&slices);
+        let poorest: Vec<f64> = own.iter().filter_map(|slice| slice.poorest_tenth).collect();
         let rates: Vec<f64> = slices.iter().filter_map(Bracketed::rate_ratio).collect();
         let p99s: Vec<f64> = slices.iter().filter_map(Bracketed::p99_ratio).collect();
         let pid = pair.server.process.pid();
@@ -303,6 +307,7 @@ impl Table<'_> {
             p50_ns: over(|slice| slice.latency_ns.p50 as f64),
             p99_ns: over(|slice| slice.latency_ns.p99 as f64),
             p999_ns: over(|slice| slice.latency_ns.p999 as f64),
+            poorest_tenth: (!poorest.is_empty()).then(|| median(poorest)),
             generator_utilisation: over(|slice| slice.utilisation),
             syscalls: if count {
                 self.syscalls_of(pid, &mut pair.generator)

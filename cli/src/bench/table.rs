@@ -1,5 +1,6 @@
 //! A table as text, and what it says in words.
 
+use super::evenness;
 use super::failed;
 use super::profile;
 use super::results::Measurement;
@@ -50,7 +51,7 @@ pub fn verdict(outcome: &Outcome, noise: f64) -> Verdict {
 }
 
 /// The columns of the table.
-pub const HEADS: [&str; 14] = [
+pub const HEADS: [&str; 15] = [
     "server",
     "CPU us",
     "ratio",
@@ -61,6 +62,7 @@ pub const HEADS: [&str; 14] = [
     "p99",
     "p99 ratio",
     "p99.9",
+    "poorest",
     "calls",
     "RSS/conn",
     "gen",
@@ -157,6 +159,10 @@ fn row(outcome: &Outcome, conns: usize, noise: f64) -> Vec<String> {
             None => "-".into(),
         },
         time(outcome.p999_ns as u64),
+        match outcome.poorest_tenth {
+            Some(share) => format!("{share:.2}"),
+            None => "-".into(),
+        },
         calls,
         memory,
         format!("{full}{:.0} %", busy * 100.0),
@@ -242,8 +248,9 @@ fn against(own: &Outcome, other: &Outcome, noise: f64) -> Option<String> {
         _ => "even",
     };
     Some(format!(
-        "gopark uses {share:.2} of the CPU of {}: {word}",
-        other.name
+        "gopark uses {share:.2} of the CPU of {}: {word}{}",
+        other.name,
+        evenness::remark(other.poorest_tenth)
     ))
 }
 
@@ -267,6 +274,7 @@ mod tests {
             p50_ns: 1e5,
             p99_ns: 2e5,
             p999_ns: 3e5,
+            poorest_tenth: None,
             generator_utilisation: 0.5,
             syscalls: None,
             resident_bytes: None,

@@ -43,6 +43,8 @@ pub struct Engine<'a> {
     /// Places to be filled, and when.
     empty: VecDeque<(Instant, usize)>,
     buffer: Vec<u8>,
+    /// Answers at each place since the window began.
+    answers: Vec<u32>,
     /// Connections being opened at once, at most.
     at_once: usize,
     tally: Tally,
@@ -60,6 +62,8 @@ pub struct Stretch {
     pub tally: Tally,
     /// Answers that arrived within `elapsed`.
     pub answered: u64,
+    /// The same, at each place for a connection.
+    pub at_each: Vec<u32>,
     /// How long it took.
     pub elapsed: Duration,
     /// CPU time of the generator's thread, and of what helps it.
@@ -89,6 +93,7 @@ impl Stretch {
         Stretch {
             answered: tally.requests,
             tally,
+            at_each: Vec::new(),
             elapsed: Duration::ZERO,
             own_cpu: Duration::ZERO,
             server_cpu: None,
@@ -116,6 +121,7 @@ impl<'a> Engine<'a> {
             places: (0..plan.conns).map(|_| (0, None)).collect(),
             empty: (0..plan.conns).map(|place| (now, place)).collect(),
             buffer: vec![0; 64 * 1024],
+            answers: vec![0; plan.conns],
             at_once: if plan.burst { plan.conns } else { OPENING },
             tally: Tally::new(),
             sending: false,
@@ -200,6 +206,7 @@ impl<'a> Engine<'a> {
         if !lead.is_zero() {
             self.tally = Tally::new();
         }
+        self.answers.fill(0);
         let (start, own, theirs) = (Instant::now(), clocks.own()?, read(clocks.server)?);
         self.turn_until(start + window)?;
         let elapsed = start.elapsed();
@@ -208,12 +215,13 @@ impl<'a> Engine<'a> {
             (Some(after), Some(before)) => Some(after.saturating_sub(before)),
             _ => None,
         };
-        let answered = self.tally.requests;
+        let (answered, at_each) = (self.tally.requests, self.answers.clone());
         self.drain()?;
         let tally = std::mem::replace(&mut self.tally, Tally::new());
         Ok(Stretch {
             tally,
             answered,
+            at_each,
             elapsed,
             own_cpu,
             server_cpu,
@@ -350,6 +358,7 @@ impl<'a> Engine<'a> {
                     if found.answers > 0 {
                         now = Instant::now();
                         conn.served += found.answers;
+                        self.answers[place] += found.answers as u32;
                         let after = now.duration_since(conn.since);
                         (0..found.answers).for_each(|_| self.tally.answered(after));
                         (0..found.bad_status).for_each(|_| self.tally.trouble(Trouble::Status));
