@@ -211,6 +211,43 @@ impl Builder {
     /// # Errors
     /// A setting out of range; no more threads or descriptors.
     pub fn build(self) -> io::Result<Runtime> {
+        let (shared, pollers) = self.prepare()?;
+        let runtime = Runtime {
+            shared: shared.clone(),
+        };
+        for (i, poller) in pollers.into_iter().enumerate() {
+            let mine = shared.clone();
+            shared.ending.thread_starts();
+            let started = std::thread::Builder::new()
+                .name(format!("{}-{i}", shared.name))
+                .spawn(move || spare::run_worker(mine, i, poller));
+            if let Err(err) = started {
+                shared.ending.thread_ends();
+                return Err(err); // the drop of `runtime` ends those that did start
+            }
+        }
+        Watchdog::start(&shared)?;
+        Ok(runtime)
+    }
+
+    /// One worker, and no other to come.
+    pub(super) fn for_one_thread(&mut self) -> io::Result<()> {
+        let others =
+            self.workers.is_some_and(|n| n != 1) || self.spare_workers.is_some_and(|n| n != 0);
+        if others {
+            let what = "a runtime on one thread has one worker and no spare ones";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
+        (self.workers, self.spare_workers) = (Some(1), Some(0));
+        Ok(())
+    }
+
+    pub(super) fn reports_hogs(&self) -> bool {
+        self.on_hog.is_some()
+    }
+
+    /// All that a runtime is but its threads; and a poller for each worker.
+    pub(super) fn prepare(self) -> io::Result<(Arc<Shared>, Vec<Poller>)> {
         let invalid = |what: String| io::Error::new(io::ErrorKind::InvalidInput, what);
         let workers = match self.workers {
             Some(n) => n,
@@ -272,21 +309,6 @@ impl Builder {
             watchdog: Watchdog::new(self.hog_threshold, self.on_hog),
             name: self.name,
         });
-        let runtime = Runtime {
-            shared: shared.clone(),
-        };
-        for (i, poller) in pollers.into_iter().enumerate() {
-            let mine = shared.clone();
-            shared.ending.thread_starts();
-            let started = std::thread::Builder::new()
-                .name(format!("{}-{i}", shared.name))
-                .spawn(move || spare::run_worker(mine, i, poller));
-            if let Err(err) = started {
-                shared.ending.thread_ends();
-                return Err(err); // the drop of `runtime` ends those that did start
-            }
-        }
-        Watchdog::start(&shared)?;
-        Ok(runtime)
+        Ok((shared, pollers))
     }
 }

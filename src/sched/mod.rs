@@ -18,6 +18,7 @@
 //! | `spare`       | when spare workers start and leave                                       |
 //! | `builder`     | the settings of a runtime, and its start                                 |
 //! | `runtime`     | spawn from outside, run                                                  |
+//! | `here`        | a runtime whose one worker is the calling thread                         |
 //! | `shutdown`    | ending every task and every thread within a bound                        |
 //! | `blocking`    | a pool of threads for calls that would hold a worker                     |
 //! | `urgency`     | what the kernel is told about the threads                                |
@@ -43,6 +44,8 @@ pub(crate) mod builder;
 mod cpu_clock;
 #[cfg(not(loom))]
 mod crew;
+#[cfg(not(loom))]
+mod here;
 #[cfg(not(loom))]
 mod holds;
 #[cfg(not(loom))]

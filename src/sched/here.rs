@@ -1,0 +1,110 @@
+//! A runtime without a thread of its own: its one worker is the thread that calls.
+//!
+//! What is different from [`Runtime::run`](super::runtime::Runtime::run):
+//!
+//! | there                                          | here                                               |
+//! |------------------------------------------------|----------------------------------------------------|
+//! | the caller waits while workers run             | the caller is the worker                           |
+//! | the runtime ends when it is dropped            | the main task asks for the end when it has ended   |
+//! | what has not ended within a bound is given up  | nothing is given up, so there is no bound          |
+//!
+//! The last row is because a thread on which a task was given up must never end (see
+//! [`super::shutdown`]), and this one is not ours to keep.
+
+use super::builder::Builder;
+use super::runtime::Shared;
+use super::{spare, watchdog::Watchdog, worker};
+use crate::task::header::Attributes;
+use crate::task::{self, JoinHandle};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Ends the runtime when it is dropped: with the main task, however that ends.
+struct End(Arc<Shared>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        // A task that asks does not wait: its worker sees to the rest.
+        let _ = self.0.shut_down(Duration::MAX);
+    }
+}
+
+impl Builder {
+    /// Runs `main` as the first task of a runtime whose one worker is the calling thread, and ends the
+    /// runtime when `main` has returned. No thread is started, but for [`crate::blocking`]: so `main` need
+    /// not be `Send`, and the kernel does not count who uses a descriptor, which in a process with several
+    /// threads it must.
+    ///
+    /// Returns when every task has ended. As at the end of any runtime, their blocked calls fail; but a
+    /// task that never ends is not given up after a while here, it is waited for.
+    ///
+    /// There is no watchdog unless [`Builder::on_hog`] was given, because that is a thread.
+    ///
+    /// ```
+    /// use std::{cell::Cell, thread};
+    /// let (count, here) = (Cell::new(0), thread::current().id());
+    /// gopark::Builder::new().run_here(|| {
+    ///     count.set(1); // borrowed, and not shared with other threads
+    ///     let task = gopark::spawn(|| thread::current().id());
+    ///     assert_eq!(task.join().unwrap(), here);
+    /// })?;
+    /// assert_eq!(count.get(), 1);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// tokio: the `current_thread` runtime and its `block_on`.
+    ///
+    /// # Errors
+    /// Those of [`Builder::build`]; more than one worker, or spare ones, were asked for; or the caller is
+    /// a task, or unwinds. Then `main` has not run.
+    ///
+    /// # Panics
+    /// With the panic of `main`.
+    #[track_caller]
+    pub fn run_here<F, T>(mut self, main: F) -> io::Result<T>
+    where
+        F: FnOnce() -> T,
+    {
+        let site = std::panic::Location::caller();
+        if worker::current().is_some() {
+            let what = "run_here on a worker, which has tasks to run; spawn one, or use a thread";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
+        if std::thread::panicking() {
+            let what = "run_here while unwinding, when no task may wait";
+            return Err(io::Error::other(what));
+        }
+        self.for_one_thread()?;
+        let watched = self.reports_hogs();
+        let (shared, mut pollers) = self.prepare()?;
+        let poller = pollers.pop().expect("there is one for the one worker");
+        if watched {
+            Watchdog::start(&shared)?;
+        }
+        let attributes = Attributes {
+            id: shared.take_ids(1),
+            site,
+            name: Some("main".into()),
+            pinned: false,
+        };
+        let end = End(shared.clone());
+        let whole = move || {
+            let _end = end;
+            main()
+        };
+        let task = task::create_outside(&shared, None, attributes, whole)?;
+        // SAFETY: the only handle. What `main` borrows outlives the task: the worker below returns only
+        // when every task has ended, gives none up, and aborts the process rather than unwind.
+        let handle: JoinHandle<T> = unsafe { JoinHandle::new(task, shared.arena.clone()) };
+        if shared.place_from_outside(task).is_err() {
+            unreachable!("the worker has not begun, so it has not left");
+        }
+        shared.ending.thread_starts();
+        spare::run_worker(shared, 0, poller);
+        match handle.join_whatever_happens() {
+            Ok(value) => Ok(value),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+}
