@@ -3,7 +3,7 @@
 
 mod support;
 
-use gopark::net::{NetError, TcpConn, TcpListener};
+use gopark::net::{TcpConn, TcpListener};
 use gopark::{Builder, Handle};
 use std::cell::{Cell, RefCell};
 use std::io::ErrorKind;

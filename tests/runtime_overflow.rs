@@ -111,3 +111,19 @@ fn a_panic_with_a_backtrace_fits_into_an_ordinary_stack() {
         }
     }
 }
+
+#[test]
+fn an_overflow_on_the_calling_thread_names_the_task_too() {
+    let output = in_child(
+        "an_overflow_on_the_calling_thread_names_the_task_too",
+        &[],
+        || {
+            let main = || {
+                let task = gopark::task::Builder::new().name("deep here");
+                let _ = task.spawn(|| recurse(0)).unwrap().join();
+            };
+            gopark::Builder::new().run_here(main).unwrap();
+        },
+    );
+    assert_aborts_with(output, &["deep here"]);
+}

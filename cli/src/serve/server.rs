@@ -15,10 +15,10 @@ use super::{crowd, datagrams, fanout, rules, shared, stackless, stats};
 use crate::args::{ServeArgs, ServiceKind};
 use crate::failure::Failure;
 use crate::peer::announce;
-use crate::sys::{limits, signals};
+use crate::sys::{limits, stop};
 use crate::units;
-use gopark::Runtime;
 use gopark::net::{TcpConn, TcpListener, UdpConn};
+use gopark::{Descriptor, Handle, Runtime};
 
 /// Runs `gopark serve`.
 pub fn command(args: ServeArgs) -> Result<(), Failure> {
@@ -26,22 +26,29 @@ pub fn command(args: ServeArgs) -> Result<(), Failure> {
     // Without the room the server still serves as many as it can.
     let _ = limits::raise_open_files();
     let connections = Arc::new(Connections::default());
+    let stop = stop::event()
+        .and_then(Descriptor::new)
+        .map_err(|error| Failure::io("watch for signals", &error))?;
+    let stopping = Arc::clone(&connections);
     match args.service {
         ServiceKind::Udp => {
             let conn = UdpConn::bind(args.addr).map_err(cannot(&args))?;
             let closing = conn.clone();
-            let runtime = start(&args, &connections, move || drop(closing.close()))?;
             let addr = conn.local_addr().map_err(cannot(&args))?;
-            announce(addr, &args)?;
-            let serve = || datagrams::serve(&conn, args.tasks, args.buffer);
-            runtime.run(serve).map_err(cannot(&args))
+            run(&args, || {
+                obey(stop, stopping, move || drop(closing.close()));
+                announce(addr, &args)?;
+                datagrams::serve(&conn, args.tasks, args.buffer).map_err(cannot(&args))
+            })?
         }
         _ => {
             let listener = TcpListener::bind(args.addr).map_err(cannot(&args))?;
             let closing = listener.clone();
-            // The accept loop ends with the error that says so; there is nothing else to fail.
-            let runtime = start(&args, &connections, move || drop(closing.close()))?;
-            streams(&args, &listener, &connections, &Arc::new(runtime))
+            run(&args, || {
+                // The accept loop ends with the error that says so; there is nothing else to fail.
+                obey(stop, stopping, move || drop(closing.close()));
+                streams(&args, &listener, &connections)
+            })?
         }
     }
 }
@@ -68,19 +75,20 @@ fn announce(addr: SocketAddr, args: &ServeArgs) -> Result<(), Failure> {
     )
 }
 
-/// Builds the runtime. A signal to stop makes the connections hurry, and calls `close`.
-fn start(
-    args: &ServeArgs,
-    connections: &Arc<Connections>,
-    close: impl Fn() + Send + 'static,
-) -> Result<Runtime, Failure> {
-    let stopping = Arc::clone(connections);
-    signals::on_stop(move |_| {
-        stopping.stop();
-        close();
-    })
-    .map_err(|error| Failure::io("watch for signals", &error))?;
-    // Threads started from here on leave the signals to the one above.
+/// A signal to stop makes the connections hurry, and calls `close`.
+fn obey(stop: Descriptor, connections: Arc<Connections>, close: impl FnOnce() + Send + 'static) {
+    drop(gopark::spawn(move || {
+        // If the server ends by itself there is nothing to stop.
+        if stop.readable().is_ok() {
+            connections.stop();
+            close();
+        }
+    }));
+}
+
+/// Runs the server. One worker needs no thread but this one: then the kernel does not count who uses a
+/// descriptor, which in a process of several threads it must.
+fn run<T: Send>(args: &ServeArgs, main: impl FnOnce() -> T + Send) -> Result<T, Failure> {
     let mut builder = Runtime::builder();
     if let Some(workers) = args.workers {
         builder = builder.workers(workers);
@@ -90,37 +98,38 @@ fn start(
     }
     // What is handed to the pool computes.
     builder = builder.workers_first(args.offload);
-    builder
-        .build()
-        .map_err(|error| Failure::io("start", &error))
+    let alone = args.workers == Some(1) && args.spare_workers.is_none_or(|most| most == 0);
+    let result = if alone {
+        builder.run_here(main)
+    } else {
+        builder.build().map(|runtime| runtime.run(main))
+    };
+    result.map_err(|error| Failure::io("start", &error))
 }
 
 fn streams(
     args: &ServeArgs,
     listener: &TcpListener,
     connections: &Arc<Connections>,
-    runtime: &Arc<Runtime>,
 ) -> Result<(), Failure> {
-    runtime.run(|| {
-        announce(listener.local_addr().map_err(cannot(args))?, args)?;
-        serve(args, listener, connections, runtime).map_err(cannot(args))?;
-        match connections.drain(args.drain) {
-            0 => Ok(()),
-            left => {
-                let left = units::connections(left);
-                eprintln!("gopark: {left} still open after {:?}", args.drain);
-                Ok(())
-            }
+    announce(listener.local_addr().map_err(cannot(args))?, args)?;
+    serve(args, listener, connections).map_err(cannot(args))?;
+    match connections.drain(args.drain) {
+        0 => Ok(()),
+        left => {
+            let left = units::connections(left);
+            eprintln!("gopark: {left} still open after {:?}", args.drain);
+            Ok(())
         }
-    })
+    }
 }
 
 fn serve(
     args: &ServeArgs,
     listener: &TcpListener,
     connections: &Arc<Connections>,
-    runtime: &Arc<Runtime>,
 ) -> io::Result<()> {
+    let runtime = Handle::current().ok_or(io::ErrorKind::Other)?;
     let manner = manner(args);
     let sessions = Sessions {
         listener,
@@ -137,8 +146,7 @@ fn serve(
         ServiceKind::Discard => sessions.serve(|| Discard),
         ServiceKind::Work => sessions.serve(Work::default),
         ServiceKind::Http => {
-            let metrics = Arc::clone(runtime);
-            let stats = move || format!("{:#}\n", stats::json(&metrics.metrics()));
+            let stats = move || format!("{:#}\n", stats::json(&runtime.metrics()));
             let site = Site::new(Limits::default(), stats);
             sessions.serve(move || Http::new(site.clone()))
         }

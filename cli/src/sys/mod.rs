@@ -14,3 +14,4 @@ pub mod priority;
 pub mod process;
 pub mod signals;
 pub mod socket;
+pub mod stop;
