@@ -3,7 +3,7 @@
 
 mod support;
 
-use gopark::net::{TcpConn, TcpListener};
+use gopark::net::{NetError, TcpConn, TcpListener};
 use gopark::{Builder, Handle};
 use std::cell::{Cell, RefCell};
 use std::io::ErrorKind;
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
-use support::{BOUND, eventually, within};
+use support::{BOUND, eventually, threads_named, within};
 
 fn here() -> thread::ThreadId {
     thread::current().id()
@@ -48,12 +48,7 @@ fn all_tasks_run_on_the_calling_thread_and_the_first_may_borrow_what_is_not_send
 #[test]
 fn no_thread_is_started_for_it() {
     within(BOUND, || {
-        let threads = || {
-            let all = std::fs::read_dir("/proc/self/task").unwrap();
-            let names = all
-                .filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).ok());
-            names.filter(|name| name.starts_with("lonely")).count()
-        };
+        let threads = || threads_named("lonely");
         let alone = || Builder::new().name("lonely");
         let connections = || {
             let (one, other) = pair();
@@ -83,7 +78,7 @@ fn what_waits_when_main_returns_is_ended_before_the_call_returns() {
                 drop(gopark::spawn(move || {
                     let _open = one;
                     let err = other.read(&mut [0; 1]).unwrap_err();
-                    assert!(err.to_string().contains("shutting down"), "{err}");
+                    assert!(err.is_shutdown(), "{err}");
                     note(&a, "read");
                 }));
                 drop(gopark::spawn(move || {
@@ -168,9 +163,65 @@ fn a_task_that_holds_the_thread_is_reported_to_who_asked_for_it() {
         let hogs = Arc::new(AtomicUsize::new(0));
         let seen = hogs.clone();
         Builder::new()
+            .name("watched")
             .on_hog(move |_| _ = seen.fetch_add(1, SeqCst))
             .run_here(|| eventually("it is reported", || hogs.load(SeqCst) > 0))
             .unwrap();
+        eventually("the watchdog has gone", || threads_named("watched") == 0);
+    });
+}
+
+#[test]
+fn a_task_that_goes_on_after_main_is_waited_for() {
+    within(BOUND, || {
+        let steps = Arc::new(AtomicUsize::new(0));
+        let theirs = steps.clone();
+        Builder::new()
+            .run_here(|| {
+                drop(gopark::spawn(move || {
+                    for _ in 0..1000 {
+                        gopark::yield_now();
+                        theirs.fetch_add(1, SeqCst);
+                    }
+                    gopark::blocking(|| theirs.fetch_add(1, SeqCst));
+                }));
+            })
+            .unwrap();
+        assert_eq!(steps.load(SeqCst), 1001);
+    });
+}
+
+#[test]
+fn what_comes_out_of_it_is_good_after_its_end() {
+    within(BOUND, || {
+        let (task, handle, (one, other), lease) = Builder::new()
+            .run_here(|| {
+                let (one, other) = pair();
+                one.write(b"lent").unwrap();
+                let lease = other.read_lease().unwrap();
+                // It has waited there, so it is registered there.
+                other
+                    .set_read_timeout(Some(Duration::from_millis(1)))
+                    .unwrap();
+                assert!(other.read(&mut [0; 1]).unwrap_err().is_timeout());
+                other.set_read_timeout(None).unwrap();
+                let task = gopark::spawn(|| "left behind");
+                (task, Handle::current().unwrap(), (one, other), lease)
+            })
+            .unwrap();
+        assert_eq!(task.join().unwrap(), "left behind");
+        assert_eq!(*lease, *b"lent");
+        let spawn = std::panic::AssertUnwindSafe(|| drop(handle.spawn(|| ())));
+        assert!(
+            std::panic::catch_unwind(spawn).is_err(),
+            "its runtime has ended"
+        );
+        // On this thread, and in another runtime.
+        let writer = thread::spawn(move || one.write(b"xy").map(|_| one).unwrap());
+        assert_eq!(other.read(&mut [0; 1]).unwrap(), 1);
+        let _open = writer.join().unwrap();
+        let read = || gopark::blocking(|| Builder::new().run_here(|| other.read(&mut [0; 1])));
+        assert_eq!(gopark::run(read).unwrap().unwrap(), 1);
     });
 }
 

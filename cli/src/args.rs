@@ -80,8 +80,8 @@ pub struct ServeArgs {
     #[arg(long, short, value_name = "ADDR", default_value = "127.0.0.1:7000")]
     #[arg(value_parser = units::address)]
     pub addr: SocketAddr,
-    /// Workers, each a thread with a poller of its own; one per core if not given. A single one is the only
-    /// thread there is
+    /// Workers, each a thread with a poller of its own; one per core if not given. With one, and no spare
+    /// ones, it is the thread that the process began with, and nobody watches for requests that hold it
     #[arg(long, short, value_name = "N", value_parser = units::count)]
     pub workers: Option<usize>,
     /// Spare workers, started while computing holds the others; three for each worker if not given,

@@ -115,8 +115,8 @@ fn a_slow_request_gets_408_and_an_idle_connection_is_closed_without_a_word() {
 #[test]
 fn a_signal_stops_the_server_with_exit_code_0_and_idle_connections_end() {
     for signal in ["-INT", "-TERM"] {
-        for service in ["echo", "http"] {
-            let mut server = serve(&[service]);
+        for (service, workers) in [("echo", "1"), ("http", "1"), ("echo", "2"), ("http", "2")] {
+            let mut server = serve(&[service, "--workers", workers]);
             let mut idle = server.connect();
             let mut busy = server.connect();
             busy.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -181,16 +181,18 @@ fn without_descriptors_clients_are_refused_and_none_is_left_waiting() {
 #[test]
 fn a_second_signal_ends_the_server_at_once() {
     // A drain that would take an hour, and a connection on which the server cannot write.
-    let mut server = serve(&["echo", "--drain", "1h"]);
-    let mut stuck = server.connect();
-    stuck
-        .set_write_timeout(Some(Duration::from_millis(200)))
-        .unwrap();
-    while stuck.write(&[0; 1 << 16]).is_ok() {}
-    server.signal("-INT");
-    // Both may be pending together; the lower number is then taken first.
-    server.signal("-TERM");
-    assert_eq!(server.exit_code(), Some(128 + 15));
+    for workers in ["1", "2"] {
+        let mut server = serve(&["echo", "--drain", "1h", "--workers", workers]);
+        let mut stuck = server.connect();
+        stuck
+            .set_write_timeout(Some(Duration::from_millis(200)))
+            .unwrap();
+        while stuck.write(&[0; 1 << 16]).is_ok() {}
+        server.signal("-INT");
+        // Both may be pending together; the lower number is then taken first.
+        server.signal("-TERM");
+        assert_eq!(server.exit_code(), Some(128 + 15));
+    }
 }
 
 #[test]

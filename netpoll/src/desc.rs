@@ -16,7 +16,7 @@
 //! that moves to before the armed timer interrupts the waiter too. A stale timer (other poller, or
 //! other moment than `armed` says) is dropped. Go tells stale timers by a sequence number; here the
 //! moment itself is that number, because firing decides nothing: expiry is always
-//! `now >= deadline`, read afresh. Only a waiter writes `armed`, under the lock of its direction.
+//! `clock::has_come`, asked afresh. Only a waiter writes `armed`, under the lock of its direction.
 //!
 //! ## Where it is registered
 //! Each direction has a home: the poller on which its last waiter parked. Both are usually the

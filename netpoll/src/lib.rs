@@ -36,6 +36,10 @@ pub mod clock {
     pub fn now() -> u64 {
         NOW.get()
     }
+    /// Has this moment come?
+    pub fn has_come(moment: u64) -> bool {
+        now() >= moment
+    }
     /// Sets the clock for every thread of the running model.
     pub fn set(now: u64) {
         NOW.set(now);

@@ -115,7 +115,7 @@ impl Builder {
     }
 
     /// A task that holds its worker longer than this is reported and counted; 10 ms by default.
-    /// Zero turns the watchdog off. It looks seldom while all is well, so that a hold of less than two
+    /// Zero turns the watchdog off, and [`Builder::run_here`] has one only for [`Builder::on_hog`]. It looks seldom while all is well, so that a hold of less than two
     /// and a quarter thresholds may go unseen; and one of up to 100 ms more, after a time without work.
     ///
     /// ```
@@ -184,10 +184,11 @@ impl Builder {
     /// off by default. For programs whose blocking closures compute, and whose other tasks should not
     /// wait until a processor is free again.
     ///
-    /// The threads of the pool run under `SCHED_IDLE`: behind every ordinary thread of the machine. Where
-    /// others keep all its processors busy, the workers or other programs, a closure takes some hundred times
-    /// as long, one that resolves a name too, and holds whatever locks it holds for that time; and the threads
-    /// and processes that it starts inherit the policy. That is why it is not the default.
+    /// The threads of the pool run under `SCHED_IDLE`: behind the ordinary threads of their control group,
+    /// those of other programs in it too. Where these keep all processors busy, a closure takes several
+    /// hundred times as long, one that resolves a name too. So does whoever waits for a lock that such a
+    /// thread holds, its own or the pool's; and the threads and processes that a closure starts inherit the
+    /// policy. That is why it is not the default.
     ///
     /// ```
     /// let runtime = gopark::Runtime::builder().workers_first(true).build()?;

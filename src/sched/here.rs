@@ -20,26 +20,33 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How long the watchdog is waited for: not for ever, because it may be in the caller's report.
+const WATCHDOG_BOUND: Duration = Duration::from_secs(5);
+
 /// Ends the runtime when it is dropped: with the main task, however that ends.
 struct End(Arc<Shared>);
 
 impl Drop for End {
     fn drop(&mut self) {
-        // A task that asks does not wait: its worker sees to the rest.
+        // The main task does not wait, its worker sees to the rest; if there was no memory for that task,
+        // this is no task, and waits for the watchdog.
         let _ = self.0.shut_down(Duration::MAX);
     }
 }
 
 impl Builder {
     /// Runs `main` as the first task of a runtime whose one worker is the calling thread, and ends the
-    /// runtime when `main` has returned. No thread is started, but for [`crate::blocking`]: so `main` need
-    /// not be `Send`, and the kernel does not count who uses a descriptor, which in a process with several
-    /// threads it must.
+    /// runtime when `main` has returned. `main` need not be `Send`, because it stays on this thread; it has
+    /// a task's stack, as all of them have. In a process with no other threads the kernel does not count who
+    /// uses a descriptor, which saves a little with every call.
+    ///
+    /// Two things start threads: [`crate::blocking`], whose threads end by themselves some time later, and
+    /// [`Builder::on_hog`], because it takes a watchdog to report a hog. Without that there is none, and
+    /// hogs are not counted either. `GOPARK_WORKERS` does not matter.
     ///
     /// Returns when every task has ended. As at the end of any runtime, their blocked calls fail; but a
-    /// task that never ends is not given up after a while here, it is waited for.
-    ///
-    /// There is no watchdog unless [`Builder::on_hog`] was given, because that is a thread.
+    /// task that never ends is not given up after a while here, it is waited for. If the caller is itself a
+    /// blocking closure of another runtime, the end of that one does not reach these tasks.
     ///
     /// ```
     /// use std::{cell::Cell, thread};
@@ -86,7 +93,7 @@ impl Builder {
             id: shared.take_ids(1),
             site,
             name: Some("main".into()),
-            pinned: false,
+            pinned: true,
         };
         let end = End(shared.clone());
         let whole = move || {
@@ -94,17 +101,45 @@ impl Builder {
             main()
         };
         let task = task::create_outside(&shared, None, attributes, whole)?;
-        // SAFETY: the only handle. What `main` borrows outlives the task: the worker below returns only
-        // when every task has ended, gives none up, and aborts the process rather than unwind.
+        // SAFETY: the only handle. `main` need not be `Send`, because no other thread starts it: it is
+        // pinned, and there is no other worker. What it borrows outlives the task: the worker below returns
+        // only when every task has ended, gives none up, and aborts the process rather than unwind.
         let handle: JoinHandle<T> = unsafe { JoinHandle::new(task, shared.arena.clone()) };
         if shared.place_from_outside(task).is_err() {
             unreachable!("the worker has not begun, so it has not left");
         }
         shared.ending.thread_starts();
-        spare::run_worker(shared, 0, poller);
+        spare::run_worker(shared.clone(), 0, poller);
+        shared.ending.wait_for_threads(WATCHDOG_BOUND);
         match handle.join_whatever_happens() {
             Ok(value) => Ok(value),
             Err(panic) => std::panic::resume_unwind(panic),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sched::worker;
+
+    #[test]
+    fn nothing_is_given_up_for_years() {
+        let asked = std::rc::Rc::new(std::cell::Cell::new(false));
+        let seen = asked.clone();
+        let run = Builder::new().run_here(|| {
+            // It goes on after the end of main.
+            drop(crate::spawn_local(move || {
+                let shared = worker::current().expect("a task").runtime.clone();
+                while !shared.ending.is_stopping() {
+                    crate::yield_now();
+                }
+                let year = Duration::from_secs(365 * 24 * 3600);
+                assert!(!shared.ending.gives_up_within(year));
+                seen.set(true);
+            }));
+        });
+        run.unwrap();
+        assert!(asked.get());
     }
 }

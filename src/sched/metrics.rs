@@ -85,7 +85,7 @@ pub struct WorkerMetrics {
     pub inbox: u64,
     /// Tasks spawned here and handed to a less busy worker.
     pub placed_elsewhere: u64,
-    /// Times a task held the worker longer than the watchdog's threshold.
+    /// Times a task held the worker longer than the watchdog's threshold; 0 where there is none.
     pub hogs: u64,
     /// Calls of `epoll_wait`.
     pub polls: u64,

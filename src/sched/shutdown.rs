@@ -151,6 +151,17 @@ impl Ending {
         }
     }
 
+    /// For a runtime whose worker has ended on the caller's own thread.
+    pub(crate) fn wait_for_threads(&self, bound: Duration) {
+        self.wait(Instant::now() + bound);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn gives_up_within(&self, time: Duration) -> bool {
+        let soon = |at: &Instant| *at < Instant::now() + time;
+        self.abandoned.load(Ordering::Acquire) || self.give_up_at.get().is_some_and(soon)
+    }
+
     /// Waits until every thread has ended, or `until`. Returns how many have not.
     fn wait(&self, until: Instant) -> usize {
         let mut books = self.books();

@@ -271,11 +271,11 @@ impl Worker {
         self.shared.cpu.follow_this_thread();
         WORKER.set(&self);
         // SAFETY: `self` stays where it is until the reset below.
-        unsafe { netpoll::park::set_current(Some(NonNull::from(&self as &dyn Park))) };
+        let before = unsafe { netpoll::park::set_current(Some(NonNull::from(&self as &dyn Park))) };
         self.run();
         self.shared.runs_nothing();
-        // SAFETY: sets nothing.
-        unsafe { netpoll::park::set_current(None) };
+        // SAFETY: whoever set it before has promised that it stays valid until it is replaced by them.
+        unsafe { netpoll::park::set_current(before) };
         WORKER.set(std::ptr::null());
         self.pool.borrow_mut().drain(&self.runtime.arena);
         set(&self.shared.counts.stacks_cached, 0);

@@ -4,7 +4,8 @@
 //! It is measured in rounds. A server that is never idle is started for its part of each and does not
 //! run beside the others. The connections are opened anew each time, light and heavy ones in an order
 //! that is the same for all servers of a round and another one in the next: where heavy connections end
-//! up is luck, and so everybody has the same mixture of it.
+//! up is luck, and so everybody has the same mixture of it. `floor-light` is the floor asked for nothing
+//! heavy: what is left if whatever is done about heavy requests is perfect.
 
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -185,7 +186,7 @@ pub fn notes(found: &[Paced]) -> Vec<String> {
         let words = each_figure(|of| Some(format!("{:.2}", undisturbed(found, other, of)?.median)));
         if !words.is_empty() {
             notes.push(format!(
-                "with no heavy request at all, the floor has of {other}'s light: {words}"
+                "the floor with no heavy request at all against {other}, light: {words}"
             ));
         }
     }
@@ -201,7 +202,7 @@ fn each_figure(say: impl Fn(fn(&Pair) -> u64) -> Option<String>) -> String {
 /// What is left of another server's figure where nothing heavy is asked of anybody: whatever is done
 /// about heavy requests, no server can be far below that.
 pub fn undisturbed(found: &[Paced], other: &str, of: fn(&Pair) -> u64) -> Option<Spread> {
-    ratio(find(found, "floor-light")?, find(found, other)?, of)
+    ratio(find(found, "floor-light")?, find(found, other)?, of).filter(Spread::is_enough)
 }
 
 /// The ratio of the two in the same rounds.

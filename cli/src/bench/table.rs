@@ -189,6 +189,8 @@ pub fn notes(outcomes: &[Outcome]) -> Vec<String> {
                 .filter_map(|other| against(own, other, noise(outcomes))),
         );
     }
+    let uneven = |it: &Outcome| evenness::sentence(&it.name, it.poorest_tenth);
+    notes.extend(outcomes.iter().filter_map(uneven));
     if outcomes
         .iter()
         .any(|outcome| outcome.generator_utilisation >= SATURATED)
@@ -248,9 +250,8 @@ fn against(own: &Outcome, other: &Outcome, noise: f64) -> Option<String> {
         _ => "even",
     };
     Some(format!(
-        "gopark uses {share:.2} of the CPU of {}: {word}{}",
-        other.name,
-        evenness::remark(other.poorest_tenth)
+        "gopark uses {share:.2} of the CPU of {}: {word}",
+        other.name
     ))
 }
 

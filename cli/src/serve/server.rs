@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::peer::announce;
 use crate::sys::{limits, stop};
 use crate::units;
-use gopark::net::{TcpConn, TcpListener, UdpConn};
+use gopark::net::{NetError, TcpConn, TcpListener, UdpConn};
 use gopark::{Descriptor, Handle, Runtime};
 
 /// Runs `gopark serve`.
@@ -75,14 +75,17 @@ fn announce(addr: SocketAddr, args: &ServeArgs) -> Result<(), Failure> {
     )
 }
 
-/// A signal to stop makes the connections hurry, and calls `close`.
+/// A signal to stop makes the connections hurry, and calls `close`. The end of the runtime ends the wait.
 fn obey(stop: Descriptor, connections: Arc<Connections>, close: impl FnOnce() + Send + 'static) {
-    drop(gopark::spawn(move || {
-        // If the server ends by itself there is nothing to stop.
-        if stop.readable().is_ok() {
+    drop(gopark::spawn(move || match stop.readable() {
+        Ok(()) => {
             connections.stop();
             close();
         }
+        Err(error) if error.is_shutdown() => {}
+        Err(error) => eprintln!(
+            "gopark: no signal can be waited for, so only a second one stops the server: {error}"
+        ),
     }));
 }
 
@@ -113,7 +116,10 @@ fn streams(
     connections: &Arc<Connections>,
 ) -> Result<(), Failure> {
     announce(listener.local_addr().map_err(cannot(args))?, args)?;
-    serve(args, listener, connections).map_err(cannot(args))?;
+    // A server that fails has stopped, too, for tasks that look.
+    serve(args, listener, connections)
+        .inspect_err(|_| connections.stop())
+        .map_err(cannot(args))?;
     match connections.drain(args.drain) {
         0 => Ok(()),
         left => {
@@ -129,7 +135,7 @@ fn serve(
     listener: &TcpListener,
     connections: &Arc<Connections>,
 ) -> io::Result<()> {
-    let runtime = Handle::current().ok_or(io::ErrorKind::Other)?;
+    let runtime = Handle::current().expect("this is a task");
     let manner = manner(args);
     let sessions = Sessions {
         listener,

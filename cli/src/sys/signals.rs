@@ -42,7 +42,8 @@ pub fn unblock_all() -> io::Result<()> {
     }
 }
 
-fn stop_set() -> libc::sigset_t {
+/// SIGINT and SIGTERM.
+pub(super) fn stop_set() -> libc::sigset_t {
     // SAFETY: sigset_t is plain bits; sigemptyset below gives it its defined empty value.
     let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
     // SAFETY: `set` is live and the numbers are valid signals, so none of these can fail.

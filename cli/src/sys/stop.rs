@@ -1,5 +1,6 @@
 //! SIGINT and SIGTERM as an event that a task waits for, like any other.
 
+use super::signals::stop_set;
 use std::io;
 use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::SeqCst};
@@ -17,10 +18,10 @@ extern "C" fn handler(signal: libc::c_int) {
     }
     let one = 1_u64.to_ne_bytes();
     // SAFETY: the calls may be made in a handler; `one` is live, and errno this thread's, which finds it
-    // as it was.
+    // as it was. The write is the only one there ever is, so the counter has room for it.
     unsafe {
         let errno = *libc::__errno_location();
-        libc::write(EVENT.load(SeqCst), one.as_ptr().cast(), one.len());
+        let _ = libc::write(EVENT.load(SeqCst), one.as_ptr().cast(), one.len());
         *libc::__errno_location() = errno;
     }
 }
@@ -41,11 +42,19 @@ pub fn event() -> io::Result<OwnedFd> {
     action.sa_sigaction = handler as *const () as usize;
     // The stack of the task that is interrupted may be small.
     action.sa_flags = libc::SA_RESTART | libc::SA_ONSTACK;
+    let both = stop_set();
+    // One after the other, in the order in which they were taken.
+    action.sa_mask = both;
     for signal in [libc::SIGINT, libc::SIGTERM] {
         // SAFETY: `action` is live and names a handler that calls only what a handler may.
         if unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) } != 0 {
             return Err(io::Error::last_os_error());
         }
     }
-    Ok(event)
+    // Whoever started this process may have blocked them.
+    // SAFETY: `both` is a live, initialised set; the old mask is not asked for.
+    match unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, &both, std::ptr::null_mut()) } {
+        0 => Ok(event),
+        code => Err(io::Error::from_raw_os_error(code)),
+    }
 }
