@@ -278,7 +278,7 @@ impl Contender {
             Way::Four => workload.service == Service::Udp,
             Way::NoDeadline => workload.deadline.is_some(),
             Way::OnReadable => workload.kind == Kind::Idle,
-            Way::OwnPages => workload.name == "echo",
+            Way::OwnPages => matches!(workload.name, "echo" | "http"),
             Way::LightAlone => matches!(workload.kind, Kind::Paced(mix) if mix.heavy > 0),
         };
         speaks && shows && (!self.single || workers == 1)
