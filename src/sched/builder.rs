@@ -115,8 +115,9 @@ impl Builder {
     }
 
     /// A task that holds its worker longer than this is reported and counted; 10 ms by default.
-    /// Zero turns the watchdog off, and [`Builder::run_here`] has one only for [`Builder::on_hog`]. It looks seldom while all is well, so that a hold of less than two
-    /// and a quarter thresholds may go unseen; and one of up to 100 ms more, after a time without work.
+    /// Zero turns the watchdog off, and [`Builder::run_here`] has one only for [`Builder::on_hog`]. It looks
+    /// seldom while all is well, so that a hold of less than two and a quarter thresholds may go unseen; and
+    /// one of up to 100 ms more, after a time without work.
     ///
     /// ```
     /// use std::{sync::mpsc, time::Duration};
