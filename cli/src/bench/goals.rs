@@ -7,6 +7,7 @@ use super::idle::Idle;
 use super::paced::Paced;
 use super::results::{Measurement, Run};
 use super::run::Outcome;
+use super::schedule::Bracketed;
 use super::stats::Spread;
 use super::{evenness, paced, rounds, table};
 use crate::output;
@@ -147,12 +148,13 @@ fn of_table(it: &Measurement, all: &mut Vec<Reached>) {
     {
         let what = format!("{name}: CPU per request against the floor run a second time{pages}");
         all.push(figure.against(what, 1.0, three));
-        if let Some(value) = own.p99_ratio {
-            let again = server(it, "floor-again").and_then(|it| it.p99_ratio);
+        if let Some(tail) = own.spread_of(Bracketed::p99_ratio) {
+            let again = server(it, "floor-again").and_then(|it| it.spread_of(Bracketed::p99_ratio));
+            let noise = again.map_or(0.0, |it| (it.median - 1.0).abs().max(it.notch()));
             let figure = Figure {
-                value,
-                doubt: again.map_or(0.0, |again| (again - 1.0).abs()),
-                enough: own.cpu_ratio.is_some_and(|it| it.is_enough()),
+                value: tail.median,
+                doubt: noise.max(tail.notch()),
+                enough: tail.is_enough(),
             };
             all.push(figure.against(format!("{name}: p99 against the floor"), 1.05, two));
         }
@@ -213,15 +215,21 @@ fn best_peer(it: &Measurement, own: &Outcome, uring: bool, noise: f64, name: &st
         );
         all.push(figure.against(what, 1.0, two));
     }
-    let fastest = peers().max_by(|one, other| {
-        one.requests_per_second
-            .total_cmp(&other.requests_per_second)
-    });
-    if let Some(peer) = fastest {
+    // By their slices and the neighbours of these, as with the CPU.
+    let rate = |it: &Outcome| {
+        it.spread_of(Bracketed::rate_ratio)
+            .filter(Spread::is_enough)
+    };
+    let fastest = peers()
+        .filter_map(|it| Some((it, rate(it)?)))
+        .max_by(|one, other| one.1.median.total_cmp(&other.1.median));
+    if let (Some((peer, theirs)), Some(ours)) = (fastest, rate(own)) {
+        let value = theirs.median / ours.median;
+        let doubt = (theirs.notch() / theirs.median).hypot(ours.notch() / ours.median);
         let figure = Figure {
-            value: peer.requests_per_second / own.requests_per_second.max(1e-9),
-            doubt: noise,
-            enough: own.cpu_ratio.is_some_and(|it| it.is_enough()) && noise.is_finite(),
+            value,
+            doubt: noise.max(doubt),
+            enough: noise.is_finite(),
         };
         let what = format!(
             "{name}: requests per second, against gopark's, of the fastest peer, {}{}",

@@ -4,7 +4,7 @@ use super::goals::{self, is_peer};
 use super::results::{Measurement, Run};
 use super::run::Outcome;
 use super::schedule::Bracketed;
-use super::stats::{Spread, spread};
+use super::stats::Spread;
 use super::table::{self, Verdict};
 use super::{evenness, idle, paced, stall};
 use crate::load::report::SATURATED;
@@ -100,11 +100,8 @@ fn of_table(it: &Measurement) -> Vec<String> {
 /// How much larger a figure of `one` is than that of `other`, both being known against the floor;
 /// `None` unless it is so by a notable part, and by more than the doubt about both.
 fn ratio(one: &Outcome, other: &Outcome, of: fn(&Bracketed) -> Option<f64>) -> Option<f64> {
-    let figures = |it: &Outcome| -> Option<Spread> {
-        let figures: Vec<f64> = it.slices.iter().filter_map(of).collect();
-        spread(&figures).filter(Spread::is_enough)
-    };
-    let (one, other) = (figures(one)?, figures(other)?);
+    let enough = |it: &Outcome| it.spread_of(of).filter(Spread::is_enough);
+    let (one, other) = (enough(one)?, enough(other)?);
     let doubt = (one.notch() / one.median).hypot(other.notch() / other.median);
     let ratio = one.median / other.median;
     (ratio > 1.0 + NOTABLE.max(doubt)).then_some(ratio)

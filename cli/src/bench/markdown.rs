@@ -83,7 +83,7 @@ between two slices of the floor, a hand-written epoll loop. `CPU us` is the serv
 request. `ratio` is the median of its slices' ratios to their two neighbours: below 1 is better.
 `IQR` is the range between their quartiles. `floor-again` is the floor a second time: its distance
 from 1 is the noise. A row says LOSES or wins only beyond that noise and beyond the uncertainty of
-its own median (1.58 IQR / square root of the slices). `p99 ratio` is that of the 99th percentiles.
+its own median (1.58 IQR / square root of the slices), and so does a goal that it is missed. `p99 ratio` is that of the 99th percentiles.
 `poorest` is what the tenth of the connections with the fewest answers got of an equal share: whoever
 answers some of them more often than the others works with warm data, and its CPU per request is that.
 `calls` are system calls per request, `RSS/conn` the memory that came with each connection, `gen`

@@ -13,7 +13,7 @@ use super::places::Places;
 use super::profile::{self, Profile};
 use super::random::Random;
 use super::schedule::{Bracketed, judge};
-use super::stats::{Spread, median};
+use super::stats::{Spread, median, spread};
 use super::syscalls::{self, Method};
 use super::workload::{Service, Workload};
 use crate::failure::Failure;
@@ -112,6 +112,14 @@ pub struct Outcome {
     pub dropped: usize,
     /// The slices themselves. For the floor, the neighbours of the others.
     pub slices: Vec<Bracketed>,
+}
+
+impl Outcome {
+    /// How a figure of its slices, relative to their neighbours, lies; `None` without a slice that was kept.
+    pub fn spread_of(&self, of: fn(&Bracketed) -> Option<f64>) -> Option<Spread> {
+        let figures: Vec<f64> = self.slices.iter().filter_map(of).collect();
+        spread(&figures)
+    }
 }
 
 impl Table<'_> {
