@@ -8,7 +8,7 @@ use gopark::{Builder, Handle};
 use std::cell::{Cell, RefCell};
 use std::io::ErrorKind;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -158,15 +158,24 @@ fn other_threads_spawn_into_it_and_wake_it() {
 }
 
 #[test]
-fn a_task_that_holds_the_thread_is_reported_to_who_asked_for_it() {
+fn a_hog_is_reported_to_who_asked_for_it_and_the_report_is_over_when_the_call_returns() {
     within(BOUND, || {
-        let hogs = Arc::new(AtomicUsize::new(0));
-        let seen = hogs.clone();
+        let [begun, over, reported] = std::array::from_fn(|_| Arc::new(AtomicBool::new(false)));
+        let theirs = [&begun, &over, &reported].map(Arc::clone);
         Builder::new()
             .name("watched")
-            .on_hog(move |_| _ = seen.fetch_add(1, SeqCst))
-            .run_here(|| eventually("it is reported", || hogs.load(SeqCst) > 0))
+            .on_hog(move |_| {
+                let [begun, over, reported] = &theirs;
+                begun.store(true, SeqCst);
+                eventually("main is over", || over.load(SeqCst));
+                reported.store(true, SeqCst);
+            })
+            .run_here(|| {
+                eventually("it is reported", || begun.load(SeqCst));
+                over.store(true, SeqCst);
+            })
             .unwrap();
+        assert!(reported.load(SeqCst));
         eventually("the watchdog has gone", || threads_named("watched") == 0);
     });
 }
