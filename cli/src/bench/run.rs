@@ -117,9 +117,13 @@ pub struct Outcome {
 impl Outcome {
     /// How a figure of its slices, relative to their neighbours, lies; `None` without a slice that was kept.
     pub fn spread_of(&self, of: fn(&Bracketed) -> Option<f64>) -> Option<Spread> {
-        let figures: Vec<f64> = self.slices.iter().filter_map(of).collect();
-        spread(&figures)
+        spread_of(&self.slices, of)
     }
+}
+
+fn spread_of(slices: &[Bracketed], of: fn(&Bracketed) -> Option<f64>) -> Option<Spread> {
+    let figures: Vec<f64> = slices.iter().filter_map(of).collect();
+    spread(&figures)
 }
 
 impl Table<'_> {
@@ -300,22 +304,25 @@ impl Table<'_> {
         let over = |figure: fn(&Measured) -> f64| median(own.iter().map(figure));
         let (cpu_ratio, dropped) = judge(&slices);
         let poorest: Vec<f64> = own.iter().filter_map(|slice| slice.poorest_tenth).collect();
-        let rates: Vec<f64> = slices.iter().filter_map(Bracketed::rate_ratio).collect();
-        let p99s: Vec<f64> = slices.iter().filter_map(Bracketed::p99_ratio).collect();
+        let relative = |of| spread_of(&slices, of).map(|it| it.median);
+        let (rate_ratio, p99_ratio) = (
+            relative(Bracketed::rate_ratio),
+            relative(Bracketed::p99_ratio),
+        );
         let pid = pair.server.process.pid();
         let resident = process::resident_bytes(pid);
         let count = self.syscalls && !stop.load(Ordering::Relaxed);
         Outcome {
             name: pair.server.contender.name.to_string(),
             cpu_ratio,
-            rate_ratio: (!rates.is_empty()).then(|| median(rates)),
-            p99_ratio: (!p99s.is_empty()).then(|| median(p99s)),
+            rate_ratio,
+            p99_ratio,
             cpu_per_request_us: over(|slice| slice.cpu_per_request().unwrap_or(0.0)),
             requests_per_second: over(Measured::rate),
             p50_ns: over(|slice| slice.latency_ns.p50 as f64),
             p99_ns: over(|slice| slice.latency_ns.p99 as f64),
             p999_ns: over(|slice| slice.latency_ns.p999 as f64),
-            poorest_tenth: (!poorest.is_empty()).then(|| median(poorest)),
+            poorest_tenth: spread(&poorest).map(|it| it.median),
             generator_utilisation: over(|slice| slice.utilisation),
             syscalls: if count {
                 self.syscalls_of(pid, &mut pair.generator)

@@ -1,4 +1,5 @@
-//! SIGINT and SIGTERM as an event that a task waits for, like any other.
+//! SIGINT and SIGTERM as an event that a task waits for, like any other. Not a thread that takes them, as
+//! in `signals`: a server that is one thread should stay one.
 
 use super::signals::stop_set;
 use std::io;
