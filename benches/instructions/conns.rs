@@ -9,6 +9,7 @@ use netpoll::fd_mutex::Side;
 use std::hint::black_box;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 /// A connection on which a read has waited once, so it is registered, and its far end.
@@ -119,6 +120,26 @@ pub fn idle_wake(n: u64) -> io::Result<()> {
             assert_eq!(read.ok(), Some(1));
             me.unpark();
         })?;
+        far.write_all(b"x")?;
+        gopark::park();
+        Ok(())
+    })
+}
+
+/// The same with one closure for all of them.
+pub fn each_wake(n: u64) -> io::Result<()> {
+    let (conn, mut far) = pair()?;
+    let me = task::current();
+    let done = me.clone();
+    conn.on_each_readable(move |conn, readable| {
+        let read = readable.and_then(|()| conn.read(&mut [0; 64]));
+        done.unpark();
+        match read {
+            Ok(1) => ControlFlow::Continue(()),
+            _ => ControlFlow::Break(()),
+        }
+    })?;
+    times(n, |_| {
         far.write_all(b"x")?;
         gopark::park();
         Ok(())

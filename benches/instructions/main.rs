@@ -58,6 +58,7 @@ const PATHS: &[Path] = &[
     path("deadline-forward", conns::deadline_forward),
     path("deadline-back", conns::deadline_back),
     path("idle-wake", conns::idle_wake),
+    path("each-wake", conns::each_wake),
     path("udp-ready", conns::udp_ready),
     slow("dial-accept", conns::dial_accept),
 ];

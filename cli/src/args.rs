@@ -109,7 +109,7 @@ pub struct ServeArgs {
     /// The echo server to ask (fanout)
     #[arg(long, value_name = "ADDR", value_parser = units::address)]
     pub upstream: Option<SocketAddr>,
-    /// No task waits: one is started when there is something to read (echo)
+    /// No task waits: one is started when there is something to read (echo, http)
     #[arg(long)]
     pub on_readable: bool,
     /// How long a stop waits for connections to end

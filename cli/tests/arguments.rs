@@ -101,8 +101,8 @@ fn every_wrong_argument_is_told_in_one_line() {
         (&["serve", "fanout"], "fanout needs --upstream"),
         (&["peer", "tokio-mt", "fanout"], "fanout needs --upstream"),
         (
-            &["serve", "http", "--on-readable"],
-            "--on-readable is for echo only",
+            &["serve", "discard", "--on-readable"],
+            "--on-readable is for echo and http only",
         ),
     ];
     for (arguments, words) in cases {

@@ -13,20 +13,31 @@ fn serve(arguments: &[&str]) -> Server {
     Server::start(&[&["serve"], arguments].concat())
 }
 
+/// The same twice: with a task for each connection, and with none while it waits.
+fn in_both_ways(arguments: &[&str], check: impl Fn(Server)) {
+    check(serve(arguments));
+    check(serve(&[arguments, &["--on-readable"]].concat()));
+}
+
 #[test]
 fn echo_and_http_serve_a_load_without_errors() {
     let echo = serve(&["echo"]);
-    let http = serve(&["http", "--workers", "2"]);
-    for (server, extra) in [
-        (&echo, &["--conns", "50"][..]),
-        (&echo, &["--size", "100k", "--conns", "4"]),
-        (&echo, &["--requests-per-conn", "1"]),
-        (&http, &["--http"]),
-        (&http, &["--http", "--pipeline", "16"]),
-        (&http, &["--http", "--requests-per-conn", "1"]),
+    for extra in [
+        &["--conns", "50"][..],
+        &["--size", "100k", "--conns", "4"],
+        &["--requests-per-conn", "1"],
     ] {
-        load(server.addr, extra);
+        load(echo.addr, extra);
     }
+    in_both_ways(&["http", "--workers", "2"], |http| {
+        for extra in [
+            &["--http"][..],
+            &["--http", "--pipeline", "16"],
+            &["--http", "--requests-per-conn", "1"],
+        ] {
+            load(http.addr, extra);
+        }
+    });
 }
 
 #[test]
@@ -42,42 +53,44 @@ fn discard_reads_everything_and_answers_nothing() {
 
 #[test]
 fn a_deadline_for_each_read_begins_anew_with_each_and_closes_who_is_silent_for_as_long() {
-    let server = serve(&["echo", "--deadline", "2s"]);
-    let mut stream = server.connect();
-    let begun = Instant::now();
-    let mut byte = [0];
-    // Each read in time, and all of them together not.
-    while begun.elapsed() < Duration::from_secs(3) {
-        stream.write_all(b"x").unwrap();
-        stream.read_exact(&mut byte).unwrap();
-    }
-    assert_eq!(stream.read(&mut byte).unwrap(), 0, "closed");
+    in_both_ways(&["echo", "--deadline", "2s"], |server| {
+        let mut stream = server.connect();
+        let begun = Instant::now();
+        let mut byte = [0];
+        // Each read in time, and all of them together not.
+        while begun.elapsed() < Duration::from_secs(3) {
+            stream.write_all(b"x").unwrap();
+            stream.read_exact(&mut byte).unwrap();
+        }
+        assert_eq!(stream.read(&mut byte).unwrap(), 0, "closed");
+    });
 }
 
 #[test]
 fn http_refuses_with_the_status_that_fits() {
-    let server = serve(&["http"]);
     let large = format!(
         "GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n",
         "x".repeat(17_000)
     );
-    for (request, status) in [
-        ("nonsense\r\n\r\n", "400 Bad Request"),
-        (&large, "431 Request Header Fields Too Large"),
-        (
-            "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999\r\n\r\n",
-            "413 Content Too Large",
-        ),
-        ("GET /x HTTP/1.0\r\n\r\n", "404 Not Found"),
-        ("PUT / HTTP/1.0\r\n\r\n", "405 Method Not Allowed"),
-    ] {
-        let answer = server.ask(request);
-        assert!(
-            answer.starts_with(&format!("HTTP/1.1 {status}\r\n")),
-            "{answer}"
-        );
-        assert!(answer.contains("\r\nConnection: close\r\n"), "{answer}");
-    }
+    in_both_ways(&["http"], |server| {
+        for (request, status) in [
+            ("nonsense\r\n\r\n", "400 Bad Request"),
+            (&large, "431 Request Header Fields Too Large"),
+            (
+                "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999\r\n\r\n",
+                "413 Content Too Large",
+            ),
+            ("GET /x HTTP/1.0\r\n\r\n", "404 Not Found"),
+            ("PUT / HTTP/1.0\r\n\r\n", "405 Method Not Allowed"),
+        ] {
+            let answer = server.ask(request);
+            assert!(
+                answer.starts_with(&format!("HTTP/1.1 {status}\r\n")),
+                "{answer}"
+            );
+            assert!(answer.contains("\r\nConnection: close\r\n"), "{answer}");
+        }
+    });
 }
 
 #[test]
@@ -95,64 +108,69 @@ fn stats_are_json() {
 
 #[test]
 fn a_slow_request_gets_408_and_an_idle_connection_is_closed_without_a_word() {
-    let server = serve(&[
+    let impatient = [
         "http",
         "--request-timeout",
         "200ms",
         "--idle-timeout",
         "200ms",
-    ]);
-    let begun = Instant::now();
-    let answer = server.ask("GET / HTTP/1.1\r\nHost:");
-    assert!(
-        answer.starts_with("HTTP/1.1 408 Request Timeout\r\n"),
-        "{answer}"
-    );
-    assert_eq!(server.ask(""), "");
-    assert!(begun.elapsed() >= Duration::from_millis(400));
+    ];
+    in_both_ways(&impatient, |server| {
+        let begun = Instant::now();
+        let answer = server.ask("GET / HTTP/1.1\r\nHost:");
+        assert!(
+            answer.starts_with("HTTP/1.1 408 Request Timeout\r\n"),
+            "{answer}"
+        );
+        assert_eq!(server.ask(""), "");
+        assert!(begun.elapsed() >= Duration::from_millis(400));
+    });
 }
 
 #[test]
 fn a_signal_stops_the_server_with_exit_code_0_and_idle_connections_end() {
     for signal in ["-INT", "-TERM"] {
         for (service, workers) in [("echo", "1"), ("http", "1"), ("echo", "2"), ("http", "2")] {
-            let mut server = serve(&[service, "--workers", workers]);
-            let mut idle = server.connect();
-            let mut busy = server.connect();
-            busy.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-                .unwrap();
-            let mut first = [0];
-            busy.read_exact(&mut first).unwrap();
-            server.signal(signal);
-            let rest = idle.read_to_end(&mut Vec::new());
-            assert_eq!(rest.unwrap(), 0, "{service} {signal}");
-            assert_eq!(server.exit_code(), Some(0), "{service} {signal}");
+            in_both_ways(&[service, "--workers", workers], |mut server| {
+                let mut idle = server.connect();
+                let mut busy = server.connect();
+                busy.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                    .unwrap();
+                let mut first = [0];
+                busy.read_exact(&mut first).unwrap();
+                server.signal(signal);
+                let rest = idle.read_to_end(&mut Vec::new());
+                assert_eq!(rest.unwrap(), 0, "{service} {signal}");
+                assert_eq!(server.exit_code(), Some(0), "{service} {signal}");
+            });
         }
     }
 }
 
 #[test]
 fn a_request_that_is_under_way_when_the_signal_comes_is_answered() {
-    let mut server = serve(&["http", "--request-timeout", "1m", "--drain", "1m"]);
-    let mut busy = server.connect();
-    // A whole request and half of another in one segment: the answer says that both were read.
-    busy.write_all(b"GET /plaintext HTTP/1.1\r\nHost: a\r\n\r\nGET /plaintext HTTP/1.1\r\n")
-        .unwrap();
-    let mut answer = Vec::new();
-    while !answer.ends_with(b"Hello, World!") {
-        let mut byte = [0];
-        busy.read_exact(&mut byte).unwrap();
-        answer.push(byte[0]);
-    }
-    let mut idle = server.connect();
-    server.signal("-INT");
-    // The last read of those without a request is over: the other one had the same time.
-    assert_eq!(idle.read_to_end(&mut Vec::new()).unwrap(), 0);
-    busy.write_all(b"Host: a\r\n\r\n").unwrap();
-    let mut rest = String::new();
-    busy.read_to_string(&mut rest).unwrap();
-    assert!(rest.starts_with("HTTP/1.1 200 OK\r\n"), "{rest}");
-    assert_eq!(server.exit_code(), Some(0));
+    let patient = ["http", "--request-timeout", "1m", "--drain", "1m"];
+    in_both_ways(&patient, |mut server| {
+        let mut busy = server.connect();
+        // A whole request and half of another in one segment: the answer says that both were read.
+        busy.write_all(b"GET /plaintext HTTP/1.1\r\nHost: a\r\n\r\nGET /plaintext HTTP/1.1\r\n")
+            .unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"Hello, World!") {
+            let mut byte = [0];
+            busy.read_exact(&mut byte).unwrap();
+            answer.push(byte[0]);
+        }
+        let mut idle = server.connect();
+        server.signal("-INT");
+        // The last read of those without a request is over: the other one had the same time.
+        assert_eq!(idle.read_to_end(&mut Vec::new()).unwrap(), 0);
+        busy.write_all(b"Host: a\r\n\r\n").unwrap();
+        let mut rest = String::new();
+        busy.read_to_string(&mut rest).unwrap();
+        assert!(rest.starts_with("HTTP/1.1 200 OK\r\n"), "{rest}");
+        assert_eq!(server.exit_code(), Some(0));
+    });
 }
 
 #[test]

@@ -20,6 +20,46 @@ use crate::desc::Event;
 use mio::{Events, Token};
 use std::cell::{Cell, RefCell};
 
+/// A batch of a poller, told from every other as long as fewer than four thousand million lie between.
+///
+/// What a batch says of a descriptor was true when it was collected. So it says nothing about what somebody
+/// has read since; but who began to wait in an earlier batch, and lets nobody else read, need not ask again.
+///
+/// ```
+/// use std::time::Duration;
+/// let poller = netpoll::Poller::new()?;
+/// let before = poller.batch();
+/// assert!(!before.is_before(poller.batch()));
+/// poller.poll(Some(Duration::ZERO))?;
+/// assert!(before.is_before(poller.batch()));
+/// assert!(!before.is_before(netpoll::Poller::new()?.batch())); // nobody can say
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchId {
+    pub(crate) poller: u32,
+    pub(crate) number: u32,
+}
+
+impl BatchId {
+    /// No batch of any poller; there is none with this number.
+    pub(crate) const NONE: BatchId = BatchId {
+        poller: 0,
+        number: 0,
+    };
+    /// Another one that is none.
+    pub(crate) const FRESH: BatchId = BatchId {
+        poller: 0,
+        number: 1,
+    };
+
+    /// Is it an earlier batch of the same poller than `now`, which is that poller's batch of the moment?
+    #[inline]
+    pub fn is_before(self, now: BatchId) -> bool {
+        self.poller == now.poller && self.number != now.number
+    }
+}
+
 /// See the [module documentation](self).
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
@@ -27,6 +67,7 @@ pub(crate) struct Batch {
     /// The first that was not handed out.
     next: Cell<usize>,
     left: Cell<usize>,
+    number: Cell<u32>,
 }
 
 impl Batch {
@@ -36,6 +77,12 @@ impl Batch {
         self.left.get()
     }
 
+    /// How many there have been; it wraps around.
+    #[inline]
+    pub(crate) fn number(&self) -> u32 {
+        self.number.get()
+    }
+
     /// Takes the events of a wait, in the kernel's order, instead of those that were handed out.
     pub(crate) fn fill(&self, events: &Events) {
         debug_assert_eq!(self.left.get(), 0, "events that nobody was told of");
@@ -43,6 +90,7 @@ impl Batch {
         mine.clear();
         mine.extend(events.iter().map(|event| (event.token(), meaning(event))));
         self.next.set(0);
+        self.number.set(self.number.get().wrapping_add(1));
         self.left.set(mine.len());
     }
 

@@ -298,6 +298,12 @@ impl PollDesc {
         self.facts.load(SeqCst) & NO_SKIP == 0 && !self.side(mode).slot.is_ready()
     }
 
+    /// Has every event so far been about data and room, and nothing else?
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.facts.load(SeqCst) & NO_SKIP == 0
+    }
+
     /// What is waited for in this direction, without a kernel object, may have happened.
     #[inline]
     pub fn signal(&self, mode: Mode) {

@@ -95,11 +95,11 @@ mod timers;
 pub use desc::{Mode, PollDesc};
 pub use error::{Error, Partial};
 #[cfg(not(loom))]
-pub use fd::{Fd, Hold, Kind, ReadTurn, Watched};
+pub use fd::{Fd, Hold, Kind, ReadTurn, Watched, Watcher};
 pub use fd_mutex::FdMutex;
 pub use park::{Park, Reason, Refusal, Waiter};
 #[cfg(not(loom))]
-pub use poller::{Poller, PollerHandle};
+pub use poller::{BatchId, Poller, PollerHandle};
 #[cfg(not(loom))]
 pub use signal::Signal;
 pub use slot::Slot;

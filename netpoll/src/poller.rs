@@ -25,6 +25,7 @@
 //!
 //! Go: `runtime/netpoll_epoll.go`, `netpoll`.
 
+pub use crate::batch::BatchId;
 use crate::batch::{Batch, Turn};
 use crate::clock;
 pub use crate::counters::Counters;
@@ -257,6 +258,15 @@ impl Poller {
     #[inline]
     pub fn undelivered(&self) -> usize {
         self.batch.left()
+    }
+
+    /// The batch that is being delivered, or was delivered last; [`BatchId`] has an example.
+    #[inline]
+    pub fn batch(&self) -> BatchId {
+        BatchId {
+            poller: self.id(),
+            number: self.batch.number(),
+        }
     }
 
     /// The second half of [`Poller::poll`], one event at a time: makes ready whoever waits for the next

@@ -13,12 +13,13 @@ use crate::net::{
     copy::Stream,
     fail,
     raw::{self, Raw},
-    readiness,
+    readiness::{self, Clones},
 };
 use crate::task::{self, idle::HasFd};
 use netpoll::{Error, Fd, Kind, Mode, Partial};
 use std::{
     fmt, io,
+    ops::ControlFlow,
     os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
     sync::Arc,
     time::Instant,
@@ -55,6 +56,18 @@ struct Inner {
 impl HasFd for Inner {
     fn fd(&self) -> &Fd {
         &self.fd
+    }
+}
+
+impl HasFd for Descriptor {
+    fn fd(&self) -> &Fd {
+        &self.0.fd
+    }
+}
+
+impl Clones for Descriptor {
+    fn shared(&self) -> &impl Raw {
+        &*self.0
     }
 }
 
@@ -233,7 +246,45 @@ impl Descriptor {
     where
         F: FnOnce(Descriptor, io::Result<()>) + Send + 'static,
     {
-        readiness::on_readable(self.0, move |inner, result| then(Descriptor(inner), result))
+        readiness::on_readable(self, then)
+    }
+
+    /// Calls `handler` in a new task each time that a read would not block, or will fail, until it returns
+    /// `Break`; see [`TcpConn::on_each_readable`](crate::net::TcpConn::on_each_readable).
+    ///
+    /// ```
+    /// use gopark::Descriptor;
+    /// use std::ops::ControlFlow;
+    /// gopark::run(|| {
+    ///     let (reader, writer) = std::io::pipe()?;
+    ///     let (told, hears) = std::io::pipe()?;
+    ///     let (told, hears) = (Descriptor::new(told)?, Descriptor::new(hears)?);
+    ///     Descriptor::new(reader)?.on_each_readable(move |reader, readable| {
+    ///         match readable.and_then(|()| reader.read(&mut [0; 8])) {
+    ///             Ok(n @ 1..) if hears.write(&[n as u8]).is_ok() => ControlFlow::Continue(()),
+    ///             _ => ControlFlow::Break(()),
+    ///         }
+    ///     })?;
+    ///     let writer = Descriptor::new(writer)?;
+    ///     let mut seen = [0];
+    ///     for text in ["a", "bcd"] {
+    ///         writer.write(text.as_bytes())?;
+    ///         told.read(&mut seen)?;
+    ///         assert_eq!(usize::from(seen[0]), text.len());
+    ///     }
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`TcpConn::on_readable`](crate::net::TcpConn::on_readable).
+    #[track_caller]
+    pub fn on_each_readable<F>(self, handler: F) -> io::Result<()>
+    where
+        F: FnMut(&Descriptor, io::Result<()>) -> ControlFlow<()> + Send + 'static,
+    {
+        readiness::on_each_readable(self, handler)
     }
 
     /// Calls `f` with the descriptor until it returns something, waiting in between until a read would

@@ -111,15 +111,27 @@ impl Shared {
 
     /// Queues a task that was spawned outside the workers. Gives it back if they have left.
     pub(crate) fn place_from_outside(&self, task: NonNull<Header>) -> Result<(), NonNull<Header>> {
+        self.place_from_outside_at(None, task)
+    }
+
+    /// The same, if possible on the worker of this number.
+    pub(crate) fn place_from_outside_at(
+        &self,
+        home: Option<usize>,
+        task: NonNull<Header>,
+    ) -> Result<(), NonNull<Header>> {
         self.spawned_outside.fetch_add(1, Ordering::SeqCst);
         let first = self.next_worker.fetch_add(1, Ordering::Relaxed);
         let n = self.workers.len();
         let in_turn = || (0..n).map(|i| &self.workers[(first + i) % n]);
-        let least = in_turn()
-            .filter(|w| w.presence.is_open())
-            .min_by_key(|w| (w.held.load(Ordering::Relaxed), w.load()))
-            .expect("the workers of the start are open");
-        for worker in std::iter::once(least).chain(in_turn()) {
+        let least = || {
+            in_turn()
+                .filter(|w| w.presence.is_open())
+                .min_by_key(|w| (w.held.load(Ordering::Relaxed), w.load()))
+                .expect("the workers of the start are open")
+        };
+        let best = home.map_or_else(least, |home| &self.workers[home]);
+        for worker in std::iter::once(best).chain(in_turn()) {
             // SAFETY: the task is new: alive, unstarted, in no queue.
             if unsafe { worker.hand_over_new(task) }.is_ok() {
                 return Ok(());

@@ -64,6 +64,8 @@ pub(crate) struct WorkerShared {
     /// Unstarted tasks handed to this worker, and how many of them it has taken out of its inbox.
     pub(crate) handed: AtomicU64,
     pub(crate) handed_taken: AtomicU64,
+    /// Waits without a task that are at home here.
+    pub(crate) waits: AtomicU64,
     /// The task that runs, or ran last.
     pub(super) running: AtomicU64,
     /// Where it was spawned; null from each poll to the next task, and while there is no thread: then no
@@ -169,6 +171,7 @@ impl WorkerShared {
             counts: Counts::default(),
             handed: AtomicU64::new(0),
             handed_taken: AtomicU64::new(0),
+            waits: AtomicU64::new(0),
             running: AtomicU64::new(0),
             running_site: AtomicPtr::new(std::ptr::null_mut()),
             held: AtomicBool::new(false),
@@ -223,13 +226,13 @@ impl WorkerShared {
         self.presence.is_open() && !self.held.load(Relaxed)
     }
 
-    /// Tasks that this worker has or will have to run.
+    /// Tasks that this worker has or will have to run, and waits that will become tasks here.
     pub(crate) fn load(&self) -> u64 {
         let finished = self.counts.finished.load(Relaxed);
         let alive = self.counts.started.load(Relaxed).saturating_sub(finished);
         let taken = self.handed_taken.load(Relaxed);
         let coming = self.handed.load(Relaxed).saturating_sub(taken);
-        alive + coming + self.unstarted.len() as u64
+        alive + coming + self.waits.load(Relaxed) + self.unstarted.len() as u64
     }
 }
 

@@ -17,6 +17,7 @@
 //! | pointer | the handle's join    | before `DONE` and `LEAKED`: this waiter waits for one of them |
 //! | `HELD`  | the worker           | from pointer, together with `DONE` or `LEAKED`; it wakes the waiter |
 //! | `GONE`  | the handle           | from `HELD`: joined or dropped; the handle's last touch before `DONE` |
+//! |         | whoever made the task | from `HELD`, where there is to be no handle |
 //!
 //! * Of `WRITTEN` and `GONE`, whoever comes second drops the result: the task finds `GONE`, or the
 //!   handle that is dropped finds `WRITTEN`.
@@ -73,6 +74,12 @@ pub(crate) enum Done {
 impl JoinBits {
     pub(crate) fn new() -> JoinBits {
         JoinBits(AtomicUsize::new(HELD))
+    }
+
+    /// There is no handle. For a task that nobody else knows yet.
+    #[inline]
+    pub(crate) fn never_joined(&self) {
+        self.0.store(GONE, Ordering::Relaxed);
     }
 
     /// The task has put its result in its place. True if it must drop it itself.

@@ -47,7 +47,8 @@ pub(crate) struct Attributes {
     pub(crate) id: u64,
     pub(crate) site: &'static Location<'static>,
     pub(crate) name: Option<Arc<str>>,
-    /// It must run where it was spawned (its closure is not `Send`).
+    /// It starts on the worker that it is given to, and no other takes it: its closure is not `Send`, or
+    /// what it will wait for is at home there.
     pub(crate) pinned: bool,
 }
 
@@ -345,6 +346,16 @@ impl Header {
                 }
             }
         }
+    }
+
+    /// There is no handle, and nobody will wait for its end. In place of [`Header::detach`].
+    ///
+    /// # Safety
+    /// The task was just made, and is in nobody else's hands.
+    #[inline]
+    pub(crate) unsafe fn never_joined(task: NonNull<Header>) {
+        // SAFETY: alive, being new.
+        unsafe { task.as_ref() }.bits.never_joined();
     }
 
     /// The handle's last touch, the result being taken. True if the slot must be given back now.

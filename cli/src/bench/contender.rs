@@ -277,7 +277,9 @@ impl Contender {
             Way::Offload => workload.service == Service::Work,
             Way::Four => workload.service == Service::Udp,
             Way::NoDeadline => workload.deadline.is_some(),
-            Way::OnReadable => workload.kind == Kind::Idle,
+            Way::OnReadable => {
+                workload.kind == Kind::Idle || matches!(workload.name, "echo" | "http")
+            }
             Way::OwnPages => matches!(workload.name, "echo" | "http"),
             Way::LightAlone => matches!(workload.kind, Kind::Paced(mix) if mix.heavy > 0),
         };

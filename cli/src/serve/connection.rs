@@ -59,14 +59,7 @@ pub fn serve<S: Session>(
             }
             Err(error) => return Err(error),
         };
-        let cost = session.cost(&input);
-        if !cost.is_zero() {
-            if manner.offload {
-                gopark::blocking(|| compute(cost));
-            } else {
-                compute(cost);
-            }
-        }
+        take_time(&mut session, &input, manner);
         let next = if S::GOES_DEEP {
             let mut out = Scratch::take();
             let answer = gopark::task::on_worker_stack(|| session.answer(&input, &mut out));
@@ -80,8 +73,22 @@ pub fn serve<S: Session>(
     }
 }
 
+/// Computes for as long as the answer to `input` costs.
 #[inline(always)]
-fn reply(conn: &TcpConn, (bytes, next): (&[u8], Next)) -> io::Result<Next> {
+pub fn take_time<S: Session>(session: &mut S, input: &[u8], manner: &Manner) {
+    let cost = session.cost(input);
+    if cost.is_zero() {
+        return;
+    }
+    if manner.offload {
+        gopark::blocking(|| compute(cost));
+    } else {
+        compute(cost);
+    }
+}
+
+#[inline(always)]
+pub fn reply(conn: &TcpConn, (bytes, next): (&[u8], Next)) -> io::Result<Next> {
     if !bytes.is_empty() {
         conn.write(bytes)?;
     }
@@ -91,7 +98,7 @@ fn reply(conn: &TcpConn, (bytes, next): (&[u8], Next)) -> io::Result<Next> {
 /// The end of a connection that has waited too long for a request, or for the rest of one.
 #[cold]
 #[inline(never)]
-fn late<S: Session>(conn: &TcpConn, session: &mut S) -> io::Result<()> {
+pub fn late<S: Session>(conn: &TcpConn, session: &mut S) -> io::Result<()> {
     let mut out = Vec::new();
     session.late(&mut out);
     if out.is_empty() {
@@ -103,7 +110,7 @@ fn late<S: Session>(conn: &TcpConn, session: &mut S) -> io::Result<()> {
 
 /// Says that no more will be sent, and reads on for a moment.
 #[inline(never)]
-fn linger(conn: &TcpConn) -> io::Result<()> {
+pub fn linger(conn: &TcpConn) -> io::Result<()> {
     conn.close_write()?;
     conn.set_read_deadline(Some(Instant::now() + LINGER))?;
     let mut read = 0;
@@ -119,7 +126,7 @@ fn linger(conn: &TcpConn) -> io::Result<()> {
 
 /// The read deadline of a connection. Unless each read has its own, it is moved once per second at most
 /// while requests come and go, so that a busy connection pays for it with a look at the cheap clock.
-struct Limit<'a> {
+pub struct Limit<'a> {
     patience: &'a Patience,
     renewed: Renewed,
     was_idle: Option<bool>,
@@ -141,7 +148,8 @@ enum Renewed {
 }
 
 impl Limit<'_> {
-    fn new(patience: &Patience) -> Limit<'_> {
+    /// A limit that has not begun.
+    pub fn new(patience: &Patience) -> Limit<'_> {
         let renewed = match patience {
             Patience { read: Some(_), .. } => Renewed::EachRead,
             Patience { idle: Some(_), .. } => Renewed::EachSecond,
@@ -156,8 +164,14 @@ impl Limit<'_> {
         }
     }
 
+    /// Before each wait for data; `idle` says whether it is one for a request.
     #[inline]
-    fn renew(&mut self, conn: &TcpConn, idle: bool, connections: &Connections) -> io::Result<()> {
+    pub fn renew(
+        &mut self,
+        conn: &TcpConn,
+        idle: bool,
+        connections: &Connections,
+    ) -> io::Result<()> {
         let second = match self.renewed {
             Renewed::EachSecond if idle => clock::coarse_seconds() as u32,
             Renewed::EachSecond | Renewed::Never => self.second,
@@ -191,7 +205,7 @@ impl Limit<'_> {
 
     /// After a read that timed out: whether it did so only because the server is stopping, and a
     /// request is under way that has time left. Then the connection has that time again.
-    fn goes_on(&self, conn: &TcpConn, connections: &Connections) -> io::Result<bool> {
+    pub fn goes_on(&self, conn: &TcpConn, connections: &Connections) -> io::Result<bool> {
         let left = self.request.filter(|until| Instant::now() < *until);
         if left.is_none() || !connections.stopping() {
             return Ok(false);

@@ -57,8 +57,8 @@ fn check(args: &ServeArgs) -> Result<(), Failure> {
     if args.service == ServiceKind::Fanout {
         rules::upstream(args.upstream)?;
     }
-    if args.on_readable && args.service != ServiceKind::Echo {
-        return Err(Failure::usage("--on-readable is for echo only"));
+    if args.on_readable && !matches!(args.service, ServiceKind::Echo | ServiceKind::Http) {
+        return Err(Failure::usage("--on-readable is for echo and http only"));
     }
     Ok(())
 }
@@ -136,17 +136,20 @@ fn serve(
     connections: &Arc<Connections>,
 ) -> io::Result<()> {
     let runtime = Handle::current().expect("this is a task");
-    let manner = manner(args);
     let sessions = Sessions {
         listener,
         connections,
-        manner,
+        manner: manner(args),
+        on_readable: args.on_readable,
     };
     match args.service {
-        ServiceKind::Echo if args.on_readable => {
+        ServiceKind::Echo if args.on_readable && args.deadline.is_none() => {
             let buffer = u32::try_from(args.buffer).unwrap_or(u32::MAX);
-            // A connection that cannot be waited for is closed, and that is its answer.
-            accept(listener, |conn| drop(stackless::serve(conn, buffer)))
+            accept(listener, |conn| {
+                // A task of its own to begin with, or all would be at home on one worker. A connection that
+                // cannot be waited for is closed, and that is its answer.
+                drop(gopark::spawn(move || drop(stackless::echo(conn, buffer))));
+            })
         }
         ServiceKind::Echo => sessions.serve(|| Echo),
         ServiceKind::Discard => sessions.serve(|| Discard),
@@ -189,11 +192,32 @@ struct Sessions<'a> {
     listener: &'a TcpListener,
     connections: &'a Arc<Connections>,
     manner: Manner,
+    on_readable: bool,
 }
 
 impl Sessions<'_> {
-    /// Accepts until the listener is closed, a task with a session of its own for each connection.
+    /// Accepts until the listener is closed, with a session of its own for each connection.
     fn serve<S: Session>(&self, session: impl Fn() -> S) -> io::Result<()> {
+        if self.on_readable {
+            self.serve_without_tasks(session)
+        } else {
+            self.serve_in_tasks(session)
+        }
+    }
+
+    fn serve_without_tasks<S: Session>(&self, session: impl Fn() -> S) -> io::Result<()> {
+        // There is one server in a process, and it goes with it.
+        let manner: &'static Manner = Box::leak(Box::new(self.manner));
+        accept(self.listener, |conn| {
+            let (session, connections) = (session(), Arc::clone(self.connections));
+            drop(gopark::spawn(move || {
+                // The connection's end, in whatever way, is the wait's end.
+                let _ = stackless::serve(conn, session, manner, connections);
+            }));
+        })
+    }
+
+    fn serve_in_tasks<S: Session>(&self, session: impl Fn() -> S) -> io::Result<()> {
         let manner = self.manner;
         accept(self.listener, |conn| {
             let (session, connections) = (session(), Arc::clone(self.connections));

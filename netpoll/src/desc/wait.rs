@@ -83,14 +83,21 @@ impl PollDesc {
             return false;
         }
         let slot = &self.side(mode).slot;
+        self.note_whereabouts(park.waiter(), std::ptr::from_ref(&slot).addr());
+        slot.block(park, why, || self.may_stay(mode, reactor))
+    }
+
+    /// What is touched when `waiter` is made ready lies at `from` and behind it.
+    #[inline(always)]
+    fn note_whereabouts(self: &Arc<Self>, waiter: NonNull<Waiter>, from: usize) {
         #[cfg(not(loom))]
         {
-            let (stack, desc) = (std::ptr::from_ref(&slot).addr(), Arc::as_ptr(self).addr());
-            let owner = std::ptr::from_ref(self).addr();
-            let waiter = park.waiter().addr().get();
-            self.whereabouts.note(waiter, stack, desc, owner);
+            let (desc, owner) = (Arc::as_ptr(self).addr(), std::ptr::from_ref(self).addr());
+            let waiter = waiter.addr().get();
+            self.whereabouts.note(waiter, from, desc, owner);
         }
-        slot.block(park, why, || self.may_stay(mode, reactor))
+        #[cfg(loom)]
+        let _ = (waiter, from);
     }
 
     /// [`PollDesc::wait`] after a [`PollDesc::wait_once`] that returned false: looks at the world,
@@ -179,6 +186,7 @@ impl PollDesc {
         reactor: &impl Reactor,
     ) -> Result<bool, Error> {
         let side = self.side(mode);
+        self.note_whereabouts(waiter, waiter.addr().get());
         loop {
             park.may_park()?;
             if self.facts.load(SeqCst) & self.ends(mode) != 0 {

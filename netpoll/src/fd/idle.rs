@@ -11,28 +11,62 @@
 //! | data, end or error is there | given back       | `Ready`                        |
 //! | nothing there               | stays held       | `Parked`: it will be woken     |
 //! | closed, deadline, shutdown  | given back       | the error                      |
+//!
+//! Whether something is there the kernel says: by the event that was the wake-up, if that was collected
+//! after the wait began, because nobody else can have read since; otherwise it is asked (`poll`).
 
 use super::{Fd, Held, READ};
 use crate::desc::Mode;
 use crate::error::Error;
 use crate::park::{self, Waiter};
+use crate::poller::BatchId;
+use std::cell::Cell;
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering::Relaxed;
+
+/// Who waits by [`Fd::watch_readable`]: a [`Waiter`], and what it knows of its wake-up. As a waiter, it
+/// must be the first field of a `#[repr(C)]` struct of the implementor.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Watcher {
+    waiter: Waiter,
+    /// The batch of the poller when the wait began; [`BatchId::FRESH`] if what woke it was collected later.
+    since: Cell<BatchId>,
+}
+
+impl Watcher {
+    /// A watcher that `ready` makes ready: see [`Waiter::new`].
+    pub fn new(ready: unsafe fn(NonNull<Waiter>)) -> Watcher {
+        Watcher {
+            waiter: Waiter::new(ready),
+            since: Cell::new(BatchId::NONE),
+        }
+    }
+
+    /// It was made ready by the thread of a poller, whose batch this is. Whoever says so, from within
+    /// `ready`, saves [`Fd::watch_readable`] a question to the kernel.
+    #[inline]
+    pub fn woken_in(&self, batch: BatchId) {
+        if self.waiter.was_readiness() && self.since.get().is_before(batch) {
+            self.since.set(BatchId::FRESH);
+        }
+    }
+}
 
 /// What [`Fd::watch_readable`] found.
 ///
 /// What is there already needs no waiter:
 ///
 /// ```
-/// use netpoll::{Fd, Kind, Waiter, Watched};
+/// use netpoll::{Fd, Kind, Watched, Watcher, Waiter};
 /// use std::ptr::NonNull;
 /// unsafe fn nobody(_: NonNull<Waiter>) {}
 /// let (a, b) = std::os::unix::net::UnixStream::pair()?;
 /// let (a, b) = (Fd::new(a.into(), Kind::STREAM)?, Fd::new(b.into(), Kind::STREAM)?);
 /// a.write(b"x").unwrap();
-/// let waiter = Waiter::new(nobody);
-/// // SAFETY: there is a byte, so the waiter is put nowhere.
-/// let found = unsafe { b.watch_readable(NonNull::from(&waiter), false) };
+/// let watcher = Watcher::new(nobody);
+/// // SAFETY: there is a byte, so the watcher is put nowhere.
+/// let found = unsafe { b.watch_readable(NonNull::from(&watcher), false) };
 /// assert_eq!(found, Ok(Watched::Ready));
 /// # Ok::<(), std::io::Error>(())
 /// ```
@@ -45,22 +79,22 @@ pub enum Watched {
 }
 
 impl Fd {
-    /// Has `waiter` made ready when a read would not block, or when there is something else to know
+    /// Has `watcher` made ready when a read would not block, or when there is something else to know
     /// (a deadline, closing). It must then call this again, with `again` set, to learn what.
     ///
     /// The calling execution is the one whose poller brings the event, so it must be one that goes on
     /// polling: a task's worker. It parks itself only to wait for other readers.
     ///
     /// ```
-    /// use netpoll::{Error, Fd, Kind, Waiter, Watched};
+    /// use netpoll::{Error, Fd, Kind, Waiter, Watched, Watcher};
     /// use std::{ptr::NonNull, sync::atomic::{AtomicBool, Ordering::SeqCst}};
     /// static WOKEN: AtomicBool = AtomicBool::new(false);
     /// unsafe fn ready(_: NonNull<Waiter>) { WOKEN.store(true, SeqCst) }
     /// let (a, _b) = std::os::unix::net::UnixStream::pair()?;
     /// let a = Fd::new(a.into(), Kind::STREAM)?;
-    /// let waiter = Waiter::new(ready);
-    /// let at = NonNull::from(&waiter);
-    /// // SAFETY: waiter and descriptor live until the end of this example.
+    /// let watcher = Watcher::new(ready);
+    /// let at = NonNull::from(&watcher);
+    /// // SAFETY: watcher and descriptor live until the end of this example.
     /// assert_eq!(unsafe { a.watch_readable(at, false) }, Ok(Watched::Parked));
     /// a.set_deadline(&[netpoll::Mode::Read], Some(std::time::Instant::now()))?;
     /// assert!(WOKEN.load(SeqCst)); // there is something to know: ask again
@@ -73,11 +107,12 @@ impl Fd {
     /// [`Error::Closing`], [`Error::Timeout`], [`Error::Refused`], or what the kernel says.
     ///
     /// # Safety
-    /// `waiter` stays valid until it is made ready, and `self` until then, too. With `again`: the last
-    /// call for this descriptor returned [`Watched::Parked`], and its waiter has been made ready since.
+    /// `watcher` stays valid until it is made ready, and `self` until then, too. With `again`: the last
+    /// call for this descriptor returned [`Watched::Parked`], and its watcher, which is this one, has been
+    /// made ready since.
     pub unsafe fn watch_readable(
         &self,
-        waiter: NonNull<Waiter>,
+        watcher: NonNull<Watcher>,
         again: bool,
     ) -> Result<Watched, Error> {
         let held = if again {
@@ -85,12 +120,14 @@ impl Fd {
         } else {
             self.lock::<READ>()?
         };
-        self.desc.check(Mode::Read)?;
         // As in `wait_readable`: a socket known to be empty need not be asked.
         let mut sure = !again
             && self.drained.load(Relaxed)
             && self.desc.home(Mode::Read) != 0
             && self.desc.is_quiet(Mode::Read);
+        if !sure {
+            self.desc.check(Mode::Read)?;
+        }
         loop {
             if !sure {
                 self.desc.reset(Mode::Read);
@@ -102,15 +139,34 @@ impl Fd {
             sure = false;
             let parked = park::with_current(|p| {
                 let poller = p.try_poller()?;
-                // SAFETY: the waiter is valid by contract; the current execution's poller is that of
-                // the calling thread.
+                // SAFETY: valid by contract, and not in the slot before the next call.
+                unsafe { watcher.as_ref() }.since.set(poller.batch());
+                let waiter = watcher.cast();
+                // SAFETY: a waiter comes first in the watcher, which is valid by contract; the current
+                // execution's poller is that of the calling thread.
                 unsafe { self.desc.settle(self.sysfd, Mode::Read, waiter, p, poller) }
             })?;
             if parked {
-                // The lock stays held, for the waiter. Nothing of `self` is touched from here on.
+                // The lock stays held, for the watcher. Nothing of `self` is touched from here on.
                 std::mem::forget(held);
                 return Ok(Watched::Parked);
             }
         }
+    }
+
+    /// In place of a second call of [`Fd::watch_readable`]: true if the wake-up itself says that a read
+    /// would not block. That ends the wait. The read will say if a deadline has passed, too.
+    ///
+    /// # Safety
+    /// As for [`Fd::watch_readable`] with `again`.
+    #[inline]
+    pub unsafe fn ends_watch(&self, watcher: &Watcher) -> bool {
+        let ends = watcher.since.get() == BatchId::FRESH && self.desc.is_plain();
+        if ends {
+            // The readiness is used up, and no try was made for it.
+            self.drained.store(false, Relaxed);
+            drop(Held::<READ>(self));
+        }
+        ends
     }
 }

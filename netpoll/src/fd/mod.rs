@@ -32,7 +32,7 @@ mod stream;
 mod write;
 
 pub use hold::Hold;
-pub use idle::Watched;
+pub use idle::{Watched, Watcher};
 pub use read_turn::ReadTurn;
 
 use crate::desc::{Mode, PollDesc};

@@ -7,15 +7,17 @@ use crate::net::{
     fail,
     lease::Buffer,
     own_methods::{own_methods, own_stream_methods},
-    raw::{self, descriptor_methods, raw_methods},
-    readiness,
+    raw::{self, Raw, descriptor_methods, raw_methods},
+    readiness::{self, Clones},
     timeouts::deadline_methods,
 };
-use netpoll::Mode;
+use crate::task::idle::HasFd;
+use netpoll::{Fd, Mode};
 use std::{
     fmt,
     io::{self, IoSlice, IoSliceMut},
     net::{Shutdown, SocketAddr},
+    ops::ControlFlow,
     os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd},
     sync::Arc,
     time::{Duration, Instant},
@@ -78,6 +80,18 @@ use std::{
 /// open.
 #[derive(Clone)]
 pub struct TcpConn(pub(super) Arc<Inner>);
+
+impl HasFd for TcpConn {
+    fn fd(&self) -> &Fd {
+        &self.0.fd
+    }
+}
+
+impl Clones for TcpConn {
+    fn shared(&self) -> &impl Raw {
+        &*self.0
+    }
+}
 
 impl TcpConn {
     pub(super) fn from_inner(inner: Inner) -> TcpConn {
@@ -258,7 +272,58 @@ impl TcpConn {
     where
         F: FnOnce(TcpConn, io::Result<()>) + Send + 'static,
     {
-        readiness::on_readable(self.0, move |inner, result| then(TcpConn(inner), result))
+        readiness::on_readable(self, then)
+    }
+
+    /// [`on_readable`](TcpConn::on_readable) again and again: calls `handler` in a new task each time that
+    /// a read would not block, or will fail, until it returns `Break`. Then `handler` and this clone of the
+    /// connection are dropped, as they are if it panics.
+    ///
+    /// A server of its kind has no stack for an idle connection, which so takes a tenth of the memory of a
+    /// parked task, and needs little more time for each request. `handler` may block like any task. It
+    /// need not take all that has come: while nobody reads the rest, it is called again
+    /// at once. After `i/o timeout` it may go on, too; while the deadline has passed, the next call follows
+    /// immediately. When the connection is closed or the runtime ends, that is the last call.
+    ///
+    /// The tasks start on the worker on which this is called, as one would stay that parks there. So spawn
+    /// one for each connection that is accepted, and they are spread.
+    ///
+    /// # Errors
+    /// Those of [`on_readable`](TcpConn::on_readable).
+    ///
+    /// ```
+    /// use gopark::net::{TcpConn, TcpListener};
+    /// use std::{io, ops::ControlFlow};
+    /// fn answer(conn: &TcpConn) -> io::Result<bool> {
+    ///     let input = conn.read_lease()?; // a buffer of the worker's
+    ///     conn.write(&input)?;
+    ///     Ok(!input.is_empty())
+    /// }
+    /// gopark::run(|| {
+    ///     let listener = TcpListener::bind("127.0.0.1:0")?;
+    ///     let client = TcpConn::connect(listener.local_addr()?)?;
+    ///     let (conn, _) = listener.accept()?;
+    ///     conn.on_each_readable(|conn, readable| match readable.and_then(|()| answer(conn)) {
+    ///         Ok(true) => ControlFlow::Continue(()),
+    ///         _ => ControlFlow::Break(()), // the end
+    ///     })?;
+    ///     let mut buf = [0; 8];
+    ///     for _ in 0..3 {
+    ///         client.write(b"ping")?;
+    ///         assert_eq!(client.read(&mut buf)?, 4);
+    ///     }
+    ///     client.close_write()?;
+    ///     assert_eq!(client.read(&mut buf)?, 0); // it was dropped
+    ///     io::Result::Ok(())
+    /// })?;
+    /// # io::Result::Ok(())
+    /// ```
+    #[track_caller]
+    pub fn on_each_readable<F>(self, handler: F) -> io::Result<()>
+    where
+        F: FnMut(&TcpConn, io::Result<()>) -> ControlFlow<()> + Send + 'static,
+    {
+        readiness::on_each_readable(self, handler)
     }
 
     /// Waits until a write would not block: there is room, or an error.

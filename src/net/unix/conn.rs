@@ -3,15 +3,17 @@
 use super::inner::Inner;
 use crate::net::{
     UnixAddr, fail,
-    raw::{self, descriptor_methods, raw_methods},
-    readiness,
+    raw::{self, Raw, descriptor_methods, raw_methods},
+    readiness::{self, Clones},
     timeouts::deadline_methods,
 };
-use netpoll::Mode;
+use crate::task::idle::HasFd;
+use netpoll::{Fd, Mode};
 use std::{
     fmt,
     io::{self, IoSlice, IoSliceMut},
     net::Shutdown,
+    ops::ControlFlow,
     os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd},
     sync::Arc,
     time::{Duration, Instant},
@@ -72,6 +74,18 @@ use std::{
 /// [`raw_read`](UnixConn::raw_read) and [`raw_write`](UnixConn::raw_write).
 #[derive(Clone)]
 pub struct UnixConn(pub(super) Arc<Inner>);
+
+impl HasFd for UnixConn {
+    fn fd(&self) -> &Fd {
+        &self.0.fd
+    }
+}
+
+impl Clones for UnixConn {
+    fn shared(&self) -> &impl Raw {
+        &*self.0
+    }
+}
 
 impl UnixConn {
     pub(super) fn from_inner(inner: Inner) -> UnixConn {
@@ -203,7 +217,44 @@ impl UnixConn {
     where
         F: FnOnce(UnixConn, io::Result<()>) + Send + 'static,
     {
-        readiness::on_readable(self.0, move |inner, result| then(UnixConn(inner), result))
+        readiness::on_readable(self, then)
+    }
+
+    /// Calls `handler` in a new task each time that a read would not block, or will fail, until it returns
+    /// `Break`; see [`TcpConn::on_each_readable`](crate::net::TcpConn::on_each_readable).
+    ///
+    /// ```
+    /// use gopark::net::UnixConn;
+    /// use std::ops::ControlFlow;
+    /// gopark::run(|| {
+    ///     let (a, b) = UnixConn::pair()?;
+    ///     let mut calls = 0;
+    ///     b.on_each_readable(move |b, readable| {
+    ///         calls += 1;
+    ///         match readable.and_then(|()| b.read(&mut [0; 8])) {
+    ///             Ok(1..) if b.write(&[calls]).is_ok() => ControlFlow::Continue(()),
+    ///             _ => ControlFlow::Break(()),
+    ///         }
+    ///     })?;
+    ///     let mut answer = [0];
+    ///     for call in 1..=3 {
+    ///         a.write(b"hello")?;
+    ///         a.read(&mut answer)?;
+    ///         assert_eq!(answer, [call]);
+    ///     }
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`TcpConn::on_readable`](crate::net::TcpConn::on_readable).
+    #[track_caller]
+    pub fn on_each_readable<F>(self, handler: F) -> io::Result<()>
+    where
+        F: FnMut(&UnixConn, io::Result<()>) -> ControlFlow<()> + Send + 'static,
+    {
+        readiness::on_each_readable(self, handler)
     }
 
     /// Waits until a write would not block: there is room, or an error.
