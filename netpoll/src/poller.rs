@@ -260,7 +260,14 @@ impl Poller {
         self.batch.left()
     }
 
-    /// The batch that is being delivered, or was delivered last; [`BatchId`] has an example.
+    /// The batch that is being delivered, or was delivered last.
+    ///
+    /// ```
+    /// let (one, other) = (netpoll::Poller::new()?, netpoll::Poller::new()?);
+    /// assert_eq!(one.batch(), one.batch()); // nothing was collected in between
+    /// assert_ne!(one.batch(), other.batch());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[inline]
     pub fn batch(&self) -> BatchId {
         BatchId {

@@ -101,6 +101,25 @@ pub fn reached(run: &Run) -> Vec<Reached> {
     all
 }
 
+/// Where memory is cold, a stack costs a page that the floor does not touch, whatever is done with it: what
+/// that makes of the floor, and of a server without stacks for who waits.
+fn beside_a_page(it: &Measurement) -> String {
+    let ratio_of = |name: &str, words: &str| {
+        let ratio = server(it, name)?.cpu_ratio?;
+        (it.conns >= 1_000 && ratio.is_enough()).then(|| format!("{words}: {:.3}", ratio.median))
+    };
+    let floor = ratio_of(
+        "floor-pages",
+        "the floor with a page of its own for each connection",
+    );
+    let beside = [floor, ratio_of("gopark-on-readable", "gopark-on-readable")];
+    let beside: Vec<_> = beside.into_iter().flatten().collect();
+    if beside.is_empty() {
+        return String::new();
+    }
+    format!(" ({})", beside.join("; "))
+}
+
 fn of_table(it: &Measurement, all: &mut Vec<Reached>) {
     let noise = table::noise(&it.servers);
     let Some(own) = server(it, "gopark") else {
@@ -132,14 +151,7 @@ fn of_table(it: &Measurement, all: &mut Vec<Reached>) {
         ("churn", 50) => Some(0.98),
         _ => None,
     };
-    // Where memory is cold, a stack costs a page that the floor does not touch, whatever is done with it.
-    let pages = match server(it, "floor-pages").and_then(|it| it.cpu_ratio) {
-        Some(ratio) if it.conns >= 1_000 && ratio.is_enough() => format!(
-            " (the floor with a page of its own for each connection: {:.3})",
-            ratio.median
-        ),
-        _ => String::new(),
-    };
+    let pages = beside_a_page(it);
     if let (Some(most), Some(figure)) = (against_floor, cpu("floor")) {
         let what = format!("{name}: CPU per request against the floor{pages}");
         all.push(figure.against(what, most, three));

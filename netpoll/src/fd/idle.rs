@@ -26,6 +26,27 @@ use std::sync::atomic::Ordering::Relaxed;
 
 /// Who waits by [`Fd::watch_readable`]: a [`Waiter`], and what it knows of its wake-up. As a waiter, it
 /// must be the first field of a `#[repr(C)]` struct of the implementor.
+///
+/// ```
+/// use netpoll::{Fd, Kind, Waiter, Watched, Watcher, park};
+/// use std::ptr::NonNull;
+/// unsafe fn ready(me: NonNull<Waiter>) {
+///     // SAFETY: it is the watcher below, which lives on.
+///     let me = unsafe { me.cast::<Watcher>().as_ref() };
+///     park::with_current(|p| me.woken_in(p.poller().batch()));
+/// }
+/// let (a, b) = std::os::unix::net::UnixStream::pair()?;
+/// let (a, b) = (Fd::new(a.into(), Kind::STREAM)?, Fd::new(b.into(), Kind::STREAM)?);
+/// let watcher = Watcher::new(ready);
+/// // SAFETY: both live until the end of this example.
+/// assert_eq!(unsafe { b.watch_readable(NonNull::from(&watcher), false) }, Ok(Watched::Parked));
+/// a.write(b"x").unwrap();
+/// park::with_current(|p| p.poller().poll(None))?;
+/// // SAFETY: it was parked, and has been made ready since.
+/// assert!(unsafe { b.ends_watch(&watcher) }); // the event has said all that there is to know
+/// assert_eq!(b.read(&mut [0; 8]), Ok(1));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[repr(C)]
 #[derive(Debug)]
 pub struct Watcher {
@@ -36,6 +57,11 @@ pub struct Watcher {
 
 impl Watcher {
     /// A watcher that `ready` makes ready: see [`Waiter::new`].
+    ///
+    /// ```
+    /// let watcher = netpoll::Watcher::new(|_| ());
+    /// # drop(watcher);
+    /// ```
     pub fn new(ready: unsafe fn(NonNull<Waiter>)) -> Watcher {
         Watcher {
             waiter: Waiter::new(ready),
@@ -44,7 +70,7 @@ impl Watcher {
     }
 
     /// It was made ready by the thread of a poller, whose batch this is. Whoever says so, from within
-    /// `ready`, saves [`Fd::watch_readable`] a question to the kernel.
+    /// `ready`, saves [`Fd::watch_readable`] a question to the kernel. [`Watcher`] has an example.
     #[inline]
     pub fn woken_in(&self, batch: BatchId) {
         if self.waiter.was_readiness() && self.since.get().is_before(batch) {
@@ -156,6 +182,25 @@ impl Fd {
 
     /// In place of a second call of [`Fd::watch_readable`]: true if the wake-up itself says that a read
     /// would not block. That ends the wait. The read will say if a deadline has passed, too.
+    ///
+    /// [`Watcher`] has an example where it is; here it is not:
+    ///
+    /// ```
+    /// use netpoll::{Error, Fd, Kind, Mode, Watched, Watcher};
+    /// use std::{ptr::NonNull, time::Instant};
+    /// let (a, _b) = std::os::unix::net::UnixStream::pair()?;
+    /// let a = Fd::new(a.into(), Kind::STREAM)?;
+    /// let watcher = Watcher::new(|_| ());
+    /// let at = NonNull::from(&watcher);
+    /// // SAFETY: both live until the end of this example.
+    /// assert_eq!(unsafe { a.watch_readable(at, false) }, Ok(Watched::Parked));
+    /// a.set_deadline(&[Mode::Read], Some(Instant::now()))?; // makes it ready
+    /// // SAFETY: so it was parked, and has been made ready since.
+    /// assert!(!unsafe { a.ends_watch(&watcher) });
+    /// // SAFETY: the same.
+    /// assert_eq!(unsafe { a.watch_readable(at, true) }, Err(Error::Timeout));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Safety
     /// As for [`Fd::watch_readable`] with `again`.
