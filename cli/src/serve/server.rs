@@ -141,14 +141,14 @@ fn serve(
         connections,
         manner: manner(args),
         on_readable: args.on_readable,
+        spread: args.workers != Some(1),
     };
     match args.service {
         ServiceKind::Echo if args.on_readable && args.deadline.is_none() => {
             let buffer = u32::try_from(args.buffer).unwrap_or(u32::MAX);
             accept(listener, |conn| {
-                // A task of its own to begin with, or all would be at home on one worker. A connection that
-                // cannot be waited for is closed, and that is its answer.
-                drop(gopark::spawn(move || drop(stackless::echo(conn, buffer))));
+                // A connection that cannot be waited for is closed, and that is its answer.
+                stackless::begin(sessions.spread, move || drop(stackless::echo(conn, buffer)));
             })
         }
         ServiceKind::Echo => sessions.serve(|| Echo),
@@ -193,6 +193,8 @@ struct Sessions<'a> {
     connections: &'a Arc<Connections>,
     manner: Manner,
     on_readable: bool,
+    /// There may be several workers.
+    spread: bool,
 }
 
 impl Sessions<'_> {
@@ -210,10 +212,10 @@ impl Sessions<'_> {
         let manner: &'static Manner = Box::leak(Box::new(self.manner));
         accept(self.listener, |conn| {
             let (session, connections) = (session(), Arc::clone(self.connections));
-            drop(gopark::spawn(move || {
+            stackless::begin(self.spread, move || {
                 // The connection's end, in whatever way, is the wait's end.
                 let _ = stackless::serve(conn, session, manner, connections);
-            }));
+            });
         })
     }
 

@@ -11,6 +11,16 @@ use super::scratch::Scratch;
 use super::session::{Next, Session};
 use gopark::net::TcpConn;
 
+/// Calls `wait`, which begins to wait for a new connection. To `spread` them it gets a task of its own for
+/// that, or all would be at home on the worker that accepts.
+pub fn begin(spread: bool, wait: impl FnOnce() + Send + 'static) {
+    if spread {
+        drop(gopark::spawn(wait));
+    } else {
+        wait();
+    }
+}
+
 /// Sends back whatever comes, until the end. Nothing is kept of a connection but its socket.
 pub fn echo(conn: TcpConn, buffer: u32) -> io::Result<()> {
     conn.on_each_readable(move |conn, readable| {
