@@ -333,7 +333,8 @@ The floor runs a second time under the name 'floor-again': how far that row is f
 noise of the run. A slice whose neighbours differ by more than 15 % is dropped and counted. 'LOSES'
 and 'wins' stand where a median differs from 1.00 by more than that noise and by more than its own
 uncertainty (1.58 x IQR / sqrt of the slices); else the row says 'even', and with fewer than five
-slices kept nothing.
+slices kept nothing. A server that goes about it in another way (four tasks on one socket, no deadline)
+is compared with gopark in that way.
 
 The load is a closed loop (see `gopark load --help`), except in 'uneven' and 'fairness': there each
 connection sends at its own pace, and a request that has to wait for the last answer is timed from

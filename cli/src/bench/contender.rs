@@ -299,6 +299,13 @@ impl Contender {
     }
 }
 
+/// The name of our server that works in the same way as `other`, if there is one.
+pub fn counterpart_of(other: &str) -> Option<&'static str> {
+    let other = CONTENDERS.iter().find(|it| it.name == other)?;
+    let ours = |it: &&Contender| it.program == Program::Gopark && it.way == other.way;
+    CONTENDERS.iter().find(ours).map(|it| it.name)
+}
+
 impl Lineup {
     /// The contenders of these names, always with `floor-again`; without names all of them, or
     /// those of a quick run. Each is tried once, so that one which cannot run here is known before
@@ -451,5 +458,26 @@ impl Lineup {
             Way::OwnPages => _ = command.arg("--own-pages"),
         }
         Ok(command)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_of_another_kind_has_a_counterpart_that_works_in_the_same_way() {
+        for (other, ours) in [
+            ("tokio-mt-4", Some("gopark-4")),
+            ("go-4", Some("gopark-4")),
+            ("tokio-mt-blocking", Some("gopark-blocking")),
+            ("go-no-deadline", Some("gopark-no-deadline")),
+            ("tokio-mt", Some("gopark")),
+            ("monoio-uring", Some("gopark")),
+            ("floor-pages", None),
+            ("nobody", None),
+        ] {
+            assert_eq!(counterpart_of(other), ours, "{other}");
+        }
     }
 }

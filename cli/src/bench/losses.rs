@@ -64,6 +64,11 @@ fn of_table(it: &Measurement) -> Vec<String> {
     }
     let enough = |of: &Outcome| of.cpu_ratio.filter(Spread::is_enough);
     for other in it.servers.iter().filter(|it| is_peer(&it.name)) {
+        let own = table::to_compare_with(&it.servers, &other.name).unwrap_or(own);
+        let name = match own.name.as_str() {
+            "gopark" => name.clone(),
+            in_that_way => format!("{name}, {in_that_way}"),
+        };
         let (Some(ours), Some(theirs)) = (enough(own), enough(other)) else {
             continue;
         };

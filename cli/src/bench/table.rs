@@ -1,5 +1,6 @@
 //! A table as text, and what it says in words.
 
+use super::contender;
 use super::evenness;
 use super::failed;
 use super::profile;
@@ -182,13 +183,10 @@ pub fn notes(outcomes: &[Outcome]) -> Vec<String> {
             Spread::ENOUGH
         ),
     });
-    if let Some(own) = outcomes.iter().find(|outcome| outcome.name == "gopark") {
-        notes.extend(
-            outcomes
-                .iter()
-                .filter_map(|other| against(own, other, noise(outcomes))),
-        );
-    }
+    notes.extend(outcomes.iter().filter_map(|other| {
+        let own = to_compare_with(outcomes, &other.name)?;
+        against(own, other, noise(outcomes))
+    }));
     let uneven = |it: &Outcome| evenness::sentence(&it.name, it.poorest_tenth);
     notes.extend(outcomes.iter().filter_map(uneven));
     if outcomes
@@ -221,6 +219,14 @@ pub fn notes(outcomes: &[Outcome]) -> Vec<String> {
     notes
 }
 
+/// Whom `other` is compared with: ours that works in the same way, or `gopark`.
+pub fn to_compare_with<'a>(outcomes: &'a [Outcome], other: &str) -> Option<&'a Outcome> {
+    let named = |name: &str| outcomes.iter().find(|it| it.name == name);
+    // Ours in other ways are compared with the usual one.
+    let same_way = contender::counterpart_of(other).filter(|name| *name != other);
+    same_way.and_then(named).or_else(|| named("gopark"))
+}
+
 /// What it is called if gopark needs more than `other`, and if it needs less. Against itself in another
 /// way there is nothing to win.
 pub fn more_and_less(other: &str) -> (&'static str, &'static str) {
@@ -237,7 +243,7 @@ fn against(own: &Outcome, other: &Outcome, noise: f64) -> Option<String> {
         return None;
     }
     let enough = |of: &Outcome| of.cpu_ratio.filter(Spread::is_enough);
-    let (own, ratio) = (enough(own)?, enough(other)?);
+    let (name, own, ratio) = (&own.name, enough(own)?, enough(other)?);
     if noise.is_infinite() {
         return None;
     }
@@ -250,7 +256,7 @@ fn against(own: &Outcome, other: &Outcome, noise: f64) -> Option<String> {
         _ => "even",
     };
     Some(format!(
-        "gopark uses {share:.2} of the CPU of {}: {word}",
+        "{name} uses {share:.2} of the CPU of {}: {word}",
         other.name
     ))
 }
@@ -332,5 +338,26 @@ mod tests {
         );
         let said = against(&own, &other, noise).unwrap();
         assert_eq!(said, "gopark uses 1.05 of the CPU of tokio-ct: LOSES");
+    }
+
+    #[test]
+    fn like_is_compared_with_like() {
+        let all = [
+            "gopark",
+            "gopark-4",
+            "tokio-mt",
+            "tokio-mt-4",
+            "go-no-deadline",
+        ];
+        let all = all.map(|name| outcome(name, 1.0, 1.0, 1.0));
+        let own = |other| to_compare_with(&all, other).unwrap().name.as_str();
+        assert_eq!(own("tokio-mt"), "gopark");
+        assert_eq!(own("tokio-mt-4"), "gopark-4");
+        assert_eq!(own("gopark-4"), "gopark");
+        assert_eq!(
+            own("go-no-deadline"),
+            "gopark",
+            "there is no such one of ours"
+        );
     }
 }
