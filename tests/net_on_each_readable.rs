@@ -129,6 +129,7 @@ fn it_goes_on_after_a_time_out_that_is_set_anew() {
     everywhere(|| {
         let (client, server) = pair();
         let mut timeouts = 0;
+        let start = Instant::now();
         server.set_read_deadline(after(5)).unwrap();
         let handler = move |conn: &TcpConn, readable: io::Result<()>| match readable {
             Err(err) if err.is_timeout() => {
@@ -148,7 +149,6 @@ fn it_goes_on_after_a_time_out_that_is_set_anew() {
                 Break(())
             }
         };
-        let start = Instant::now();
         server.on_each_readable(handler).unwrap();
         let mut buf = [0; 1];
         assert_eq!(client.read(&mut buf).unwrap(), 1);
@@ -157,6 +157,89 @@ fn it_goes_on_after_a_time_out_that_is_set_anew() {
         assert_eq!(client.read(&mut buf).unwrap(), 1);
         assert_eq!(buf[0], 3);
     });
+}
+
+/// One worker: whoever is to end the loop has to get a turn.
+fn on_one_worker(body: impl FnOnce() + Send) {
+    let runtime = Runtime::builder().workers(1).build().unwrap();
+    runtime.run(body);
+    let report = runtime.shutdown_timeout(Duration::from_secs(20));
+    assert!(report.is_clean(), "{report}");
+}
+
+#[test]
+fn whoever_is_to_read_what_the_closure_leaves_gets_a_turn() {
+    on_one_worker(|| {
+        let (client, server) = pair();
+        let other = server.clone();
+        let calls = Arc::new(AtomicUsize::new(0));
+        let count = calls.clone();
+        let patient = move |_: &TcpConn, readable: io::Result<()>| {
+            count.fetch_add(1, SeqCst);
+            match readable {
+                Ok(()) => Continue(()),
+                Err(_) => Break(()),
+            }
+        };
+        server.on_each_readable(patient).unwrap();
+        client.write(b"x").unwrap();
+        until("the closure has been called", || calls.load(SeqCst) > 2);
+        let reader = gopark::spawn(move || other.read(&mut [0; 8]).map(|n| (n, other)));
+        let (n, other) = reader.join().unwrap().unwrap();
+        assert_eq!(n, 1);
+        other.close().unwrap();
+    });
+}
+
+#[test]
+fn whoever_is_to_clear_a_deadline_that_the_closure_leaves_gets_a_turn() {
+    on_one_worker(|| {
+        let (client, server) = pair();
+        let other = server.clone();
+        let calls = Arc::new(AtomicUsize::new(0));
+        let count = calls.clone();
+        server.set_read_deadline(Some(Instant::now())).unwrap();
+        let stubborn = move |conn: &TcpConn, readable: io::Result<()>| match readable {
+            Err(err) if err.is_timeout() => {
+                count.fetch_add(1, SeqCst);
+                Continue(())
+            }
+            result => {
+                result.unwrap();
+                conn.write(b"!").unwrap();
+                Break(())
+            }
+        };
+        server.on_each_readable(stubborn).unwrap();
+        until("the closure has been called", || calls.load(SeqCst) > 2);
+        other.set_read_deadline(None).unwrap();
+        client.write(b"x").unwrap();
+        assert_eq!(client.read(&mut [0; 8]).unwrap(), 1);
+    });
+}
+
+#[test]
+fn a_closure_that_reads_nothing_does_not_hold_up_the_end_of_the_runtime() {
+    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let (client, server) = pair();
+    client.write(b"x").unwrap();
+    let (tell, told) = mpsc::channel();
+    let called = Arc::new(AtomicUsize::new(0));
+    let count = called.clone();
+    let stubborn = move |_: &TcpConn, readable: io::Result<()>| {
+        count.fetch_add(1, SeqCst);
+        if let Err(err) = readable {
+            tell.send(err.is_shutdown()).unwrap();
+        }
+        Continue(())
+    };
+    runtime.run(|| {
+        server.on_each_readable(stubborn).unwrap();
+        until("the closure has been called", || called.load(SeqCst) > 2);
+    });
+    let report = runtime.shutdown_timeout(Duration::from_secs(20));
+    assert!(report.is_clean(), "{report}");
+    assert_eq!(told.iter().collect::<Vec<_>>(), [true]);
 }
 
 #[test]
@@ -209,71 +292,200 @@ fn a_closure_that_panics_is_dropped_with_its_connection() {
     });
 }
 
-/// Where each of `conns` is answered: the thread, for its first and its second request.
-fn answered_on(clients: &[TcpConn], told: &mpsc::Receiver<ThreadId>) -> Vec<ThreadId> {
-    let ask = |client: &TcpConn| {
-        client.write(b"?").unwrap();
-        assert_eq!(client.read(&mut [0; 4]).unwrap(), 1);
-        told.recv().unwrap()
-    };
-    clients.iter().map(ask).collect()
+/// Two workers, and no more.
+fn two_workers() -> Runtime {
+    Runtime::builder()
+        .workers(2)
+        .spare_workers(0)
+        .build()
+        .unwrap()
+}
+
+const CONNS: usize = 64;
+
+/// Connections, their clients, and where each answer tells its thread.
+struct Crowd {
+    clients: Vec<TcpConn>,
+    servers: Vec<TcpConn>,
+    told: mpsc::Receiver<ThreadId>,
+}
+
+impl Crowd {
+    /// Has `begin` call each connection's wait.
+    fn new(begin: fn(Box<dyn FnOnce() + Send>)) -> Crowd {
+        Crowd::with(b"", begin)
+    }
+
+    /// The same after each client has sent `before`.
+    fn with(before: &[u8], begin: fn(Box<dyn FnOnce() + Send>)) -> Crowd {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = listener.local_addr().unwrap();
+        let (tell, told) = mpsc::channel();
+        let begun = Arc::new(AtomicUsize::new(0));
+        let (mut clients, mut servers) = (Vec::new(), Vec::new());
+        for _ in 0..CONNS {
+            let client = TcpConn::connect(at).unwrap();
+            let (server, _) = listener.accept().unwrap();
+            if !before.is_empty() {
+                client.write(before).unwrap();
+                harness::until_readable(&server, before.len());
+            }
+            servers.push(server.clone());
+            clients.push(client);
+            let (handler, begun) = (Crowd::handler(tell.clone()), begun.clone());
+            begin(Box::new(move || {
+                server.on_each_readable(handler).unwrap();
+                begun.fetch_add(1, SeqCst);
+            }));
+        }
+        until("all wait", || begun.load(SeqCst) == CONNS);
+        Crowd {
+            clients,
+            servers,
+            told,
+        }
+    }
+
+    fn handler(
+        tell: mpsc::Sender<ThreadId>,
+    ) -> impl FnMut(&TcpConn, io::Result<()>) -> ControlFlow<()> + Send + 'static {
+        move |conn, readable| {
+            match readable.and_then(|()| conn.read(&mut [0; 8])) {
+                Ok(1..) => {
+                    tell.send(thread::current().id()).unwrap();
+                    conn.write(b"!").unwrap();
+                }
+                Err(err) if err.is_timeout() => conn.set_read_deadline(None).unwrap(),
+                _ => return Break(()),
+            }
+            Continue(())
+        }
+    }
+
+    /// On which thread each of the next answers is given.
+    fn next(&self) -> Vec<ThreadId> {
+        let next = |client: &TcpConn| {
+            client.write(b"?").unwrap();
+            assert_eq!(client.read(&mut [0; 4]).unwrap(), 1);
+            self.told.recv().unwrap()
+        };
+        self.clients.iter().map(next).collect()
+    }
+}
+
+fn assert_spread(answered: &[ThreadId]) {
+    let mut of_each = HashMap::new();
+    for thread in answered {
+        *of_each.entry(*thread).or_insert(0) += 1;
+    }
+    let fewest = of_each.values().min().unwrap();
+    assert!(
+        of_each.len() == 2 && *fewest >= answered.len() / 4,
+        "{of_each:?}"
+    );
 }
 
 #[test]
 fn a_connection_stays_with_the_worker_where_it_waits_and_they_are_spread() {
-    let runtime = Runtime::builder()
-        .workers(2)
-        .spare_workers(0)
-        .build()
-        .unwrap();
-    const CONNS: usize = 64;
-    let (tell, told) = mpsc::channel();
-    let begun = Arc::new(AtomicUsize::new(0));
-    let (clients, others): (Vec<_>, Vec<_>) = runtime.run(|| {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let at = listener.local_addr().unwrap();
-        let both = (0..CONNS).map(|_| {
-            let client = TcpConn::connect(at).unwrap();
-            let (server, _) = listener.accept().unwrap();
-            let (other, tell, begun) = (server.clone(), tell.clone(), begun.clone());
-            gopark::spawn(move || {
-                let handler = move |conn: &TcpConn, readable: io::Result<()>| {
-                    match readable.and_then(|()| conn.read(&mut [0; 8])) {
-                        Ok(1..) => {
-                            tell.send(thread::current().id()).unwrap();
-                            conn.write(b"!").unwrap();
-                        }
-                        Err(err) if err.is_timeout() => conn.set_read_deadline(None).unwrap(),
-                        _ => return Break(()),
-                    }
-                    Continue(())
-                };
-                server.on_each_readable(handler).unwrap();
-                begun.fetch_add(1, SeqCst);
-            });
-            (client, other)
-        });
-        let both = both.unzip();
-        until("all wait", || begun.load(SeqCst) == CONNS);
-        both
-    });
-    let first = answered_on(&clients, &told);
-    let mut of_each = HashMap::new();
-    for thread in &first {
-        *of_each.entry(*thread).or_insert(0) += 1;
-    }
-    let fewest = of_each.values().min().unwrap();
-    assert!(of_each.len() == 2 && *fewest >= CONNS / 4, "{of_each:?}");
+    let runtime = two_workers();
+    let crowd = runtime.run(|| Crowd::new(|wait| drop(gopark::spawn(wait))));
+    let first = crowd.next();
+    assert_spread(&first);
     for _ in 0..5 {
-        assert_eq!(answered_on(&clients, &told), first);
+        assert_eq!(crowd.next(), first);
     }
     // A task of either worker may move a deadline: that is no reason to move the connection.
     runtime.run(|| {
-        for other in &others {
-            other.set_read_deadline(Some(Instant::now())).unwrap();
+        for server in &crowd.servers {
+            server.set_read_deadline(Some(Instant::now())).unwrap();
         }
     });
-    assert_eq!(answered_on(&clients, &told), first);
+    assert_eq!(crowd.next(), first);
+}
+
+#[test]
+fn a_connection_that_had_something_to_read_stays_where_its_first_task_ran() {
+    let runtime = two_workers();
+    // The tasks that start at once are placed like others.
+    let crowd = runtime.run(|| Crowd::with(b"?", |wait| wait()));
+    let mut first = Vec::new();
+    for client in &crowd.clients {
+        assert_eq!(client.read(&mut [0; 4]).unwrap(), 1);
+        first.push(crowd.told.recv().unwrap());
+    }
+    let second = crowd.next();
+    // In whatever order they were told at first, so many are on each.
+    let on = |answered: &[ThreadId]| {
+        let one = answered[0];
+        let count = answered.iter().filter(|thread| **thread == one).count();
+        count.min(CONNS - count)
+    };
+    assert_eq!(on(&second), on(&first));
+    assert_eq!(crowd.next(), second);
+}
+
+#[test]
+fn connections_that_are_gone_weigh_nothing() {
+    let runtime = two_workers();
+    runtime.run(|| {
+        // All of them on this worker, and all at their end.
+        for _ in 0..4 {
+            let crowd = Crowd::new(|wait| wait());
+            drop(crowd.servers); // or they would be open yet
+            for client in crowd.clients {
+                client.close_write().unwrap();
+                assert_eq!(client.read(&mut [0; 1]).unwrap(), 0);
+            }
+        }
+    });
+    let crowd = runtime.run(|| Crowd::new(|wait| drop(gopark::spawn(wait))));
+    assert_spread(&crowd.next());
+}
+
+#[test]
+fn each_task_gives_its_stack_back() {
+    let runtime = two_workers();
+    runtime.run(|| {
+        let (client, server) = pair();
+        server.on_each_readable(sums()).unwrap();
+        for n in 0..2000 {
+            ask(&client, n);
+        }
+    });
+    let most = runtime.metrics().stacks_max;
+    assert!(most < 100, "{most} for one connection");
+}
+
+#[test]
+fn of_two_duplicates_only_one_is_told_of_what_one_may_read() {
+    on_one_worker(|| {
+        let (reader, writer) = io::pipe().unwrap();
+        let (tell, told) = mpsc::channel();
+        let calls = Arc::new(AtomicUsize::new(0));
+        let wait = |reader: io::PipeReader| {
+            let (tell, calls) = (tell.clone(), calls.clone());
+            let handler = move |reader: &Descriptor, readable: io::Result<()>| {
+                readable.unwrap();
+                calls.fetch_add(1, SeqCst);
+                let n = reader.read(&mut [0; 8]).unwrap();
+                tell.send(n).unwrap();
+                if n == 0 { Break(()) } else { Continue(()) }
+            };
+            let reader = Descriptor::new(reader).unwrap();
+            reader.on_each_readable(handler).unwrap();
+        };
+        wait(reader.try_clone().unwrap());
+        wait(reader);
+        let next = || until_some("one of them", || told.try_recv().ok());
+        let writer = Descriptor::new(writer).unwrap();
+        for _ in 0..20 {
+            writer.write(b"x").unwrap();
+            assert_eq!(next(), 1);
+        }
+        writer.close().unwrap();
+        assert_eq!([next(), next()], [0, 0]);
+        assert_eq!(calls.load(SeqCst), 22);
+    });
 }
 
 #[test]

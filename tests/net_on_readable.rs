@@ -200,6 +200,39 @@ fn a_wait_may_be_begun_ended_and_closed_on_different_threads() {
     }
 }
 
+/// Of waits that end once; those of `on_each_readable` stay.
+#[test]
+fn a_wait_that_ends_becomes_a_task_where_there_is_less_to_do() {
+    let runtime = Runtime::builder()
+        .workers(2)
+        .spare_workers(0)
+        .build()
+        .unwrap();
+    runtime.run(|| {
+        let over = Arc::new(AtomicUsize::new(0));
+        let (tell, told) = mpsc::channel();
+        let (mut clients, conns) = (Vec::new(), 64);
+        for _ in 0..conns {
+            let (client, server) = pair();
+            let (over, tell) = (over.clone(), tell.clone());
+            let stays = move |_: TcpConn, readable: io::Result<()>| {
+                readable.unwrap();
+                tell.send(thread::current().id()).unwrap();
+                until("all to have begun", || over.load(SeqCst) != 0);
+            };
+            server.on_readable(stays).unwrap();
+            clients.push(client);
+        }
+        for client in &clients {
+            client.write(b"x").unwrap();
+        }
+        let next = || harness::until_some("the next to begin", || told.try_recv().ok());
+        let threads: Vec<_> = (0..conns).map(|_| next()).collect();
+        over.store(1, SeqCst);
+        assert!(threads.iter().any(|thread| *thread != threads[0]));
+    });
+}
+
 #[test]
 fn idle_connections_hold_no_stacks() {
     let runtime = Runtime::builder().workers(2).build().unwrap();

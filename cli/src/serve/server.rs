@@ -89,6 +89,11 @@ fn obey(stop: Descriptor, connections: Arc<Connections>, close: impl FnOnce() + 
     }));
 }
 
+/// Whether there is one worker and will be no more.
+fn is_alone(args: &ServeArgs) -> bool {
+    args.workers == Some(1) && args.spare_workers.is_none_or(|most| most == 0)
+}
+
 /// Runs the server. One worker needs no thread but this one: then the kernel does not count who uses a
 /// descriptor, which in a process of several threads it must.
 fn run<T: Send>(args: &ServeArgs, main: impl FnOnce() -> T + Send) -> Result<T, Failure> {
@@ -101,8 +106,7 @@ fn run<T: Send>(args: &ServeArgs, main: impl FnOnce() -> T + Send) -> Result<T, 
     }
     // What is handed to the pool computes.
     builder = builder.workers_first(args.offload);
-    let alone = args.workers == Some(1) && args.spare_workers.is_none_or(|most| most == 0);
-    let result = if alone {
+    let result = if is_alone(args) {
         builder.run_here(main)
     } else {
         builder.build().map(|runtime| runtime.run(main))
@@ -141,7 +145,7 @@ fn serve(
         connections,
         manner: manner(args),
         on_readable: args.on_readable,
-        spread: args.workers != Some(1),
+        spread: !is_alone(args),
     };
     match args.service {
         ServiceKind::Echo if args.on_readable && args.deadline.is_none() => {

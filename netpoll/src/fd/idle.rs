@@ -13,7 +13,10 @@
 //! | closed, deadline, shutdown  | given back       | the error                      |
 //!
 //! Whether something is there the kernel says: by the event that was the wake-up, if that was collected
-//! after the wait began, because nobody else can have read since; otherwise it is asked (`poll`).
+//! after the wait began, because nobody else can have read since; otherwise it is asked (`poll`). It is
+//! asked, too, where somebody else may read the same open file without our lock: if a duplicate was handed
+//! out, or the descriptor is no socket. (Of a socket that was made elsewhere nobody here knows whether it
+//! has duplicates. Who waits with one may be told of what another has taken; the read then waits.)
 
 use super::{Fd, Held, READ};
 use crate::desc::Mode;
@@ -130,12 +133,14 @@ impl Fd {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Closing`], [`Error::Timeout`], [`Error::Refused`], or what the kernel says.
+    /// [`Error::Closing`], [`Error::Timeout`], [`Error::Refused`], or what the kernel says. A deadline that
+    /// has passed already may be said by a wake-up that comes at once.
     ///
     /// # Safety
     /// `watcher` stays valid until it is made ready, and `self` until then, too. With `again`: the last
     /// call for this descriptor returned [`Watched::Parked`], and its watcher, which is this one, has been
-    /// made ready since.
+    /// made ready since; and neither [`Fd::leave_watch`] was called since, nor did [`Fd::ends_watch`]
+    /// return true.
     pub unsafe fn watch_readable(
         &self,
         watcher: NonNull<Watcher>,
@@ -206,12 +211,39 @@ impl Fd {
     /// As for [`Fd::watch_readable`] with `again`.
     #[inline]
     pub unsafe fn ends_watch(&self, watcher: &Watcher) -> bool {
-        let ends = watcher.since.get() == BatchId::FRESH && self.desc.is_plain();
+        let fresh = watcher.since.replace(BatchId::NONE) == BatchId::FRESH;
+        let alone = self.kind.socket && !self.exposed.load(Relaxed);
+        let ends = fresh && alone && self.desc.is_plain();
         if ends {
             // The readiness is used up, and no try was made for it.
             self.drained.store(false, Relaxed);
             drop(Held::<READ>(self));
         }
         ends
+    }
+
+    /// In place of a second call of [`Fd::watch_readable`], for who does not want to know what woke it.
+    ///
+    /// ```
+    /// use netpoll::{Fd, Kind, Watched, Watcher};
+    /// use std::ptr::NonNull;
+    /// let (a, b) = std::os::unix::net::UnixStream::pair()?;
+    /// let (a, b) = (Fd::new(a.into(), Kind::STREAM)?, Fd::new(b.into(), Kind::STREAM)?);
+    /// let watcher = Watcher::new(|_| ());
+    /// // SAFETY: both live until the end of this example.
+    /// assert_eq!(unsafe { b.watch_readable(NonNull::from(&watcher), false) }, Ok(Watched::Parked));
+    /// a.write(b"x").unwrap();
+    /// netpoll::park::with_current(|p| p.poller().poll(None))?;
+    /// // SAFETY: it was parked, and has been made ready since.
+    /// unsafe { b.leave_watch() };
+    /// assert_eq!(b.read(&mut [0; 8]), Ok(1)); // others may read again
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Safety
+    /// As for [`Fd::watch_readable`] with `again`.
+    pub unsafe fn leave_watch(&self) {
+        self.drained.store(false, Relaxed);
+        drop(Held::<READ>(self));
     }
 }

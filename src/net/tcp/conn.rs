@@ -275,18 +275,18 @@ impl TcpConn {
         readiness::on_readable(self, then)
     }
 
-    /// [`on_readable`](TcpConn::on_readable) again and again: calls `handler` in a new task each time that
-    /// a read would not block, or will fail, until it returns `Break`. Then `handler` and this clone of the
+    /// [`on_readable`](TcpConn::on_readable) again and again: calls `handler` in a task each time that a read
+    /// would not block, or will fail, until it returns `Break`. Then `handler` and this clone of the
     /// connection are dropped, as they are if it panics.
     ///
     /// A server of its kind has no stack for an idle connection, which so takes a tenth of the memory of a
     /// parked task, and needs little more time for each request. `handler` may block like any task. It
-    /// need not take all that has come: while nobody reads the rest, it is called again
-    /// at once. After `i/o timeout` it may go on, too; while the deadline has passed, the next call follows
-    /// immediately. When the connection is closed or the runtime ends, that is the last call.
+    /// need not take all that has come: while nobody reads the rest, it is called again, when others have
+    /// had their turn. So it is after `i/o timeout`, while the deadline has passed. After any other error,
+    /// and when the runtime ends, that was the last call.
     ///
-    /// The tasks start on the worker on which this is called, as one would stay that parks there. So spawn
-    /// one for each connection that is accepted, and they are spread.
+    /// A connection stays with one worker, as a task does, mostly that on which this is called. So spawn a
+    /// task for each connection that is accepted, to call it: they are spread.
     ///
     /// # Errors
     /// Those of [`on_readable`](TcpConn::on_readable).

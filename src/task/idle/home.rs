@@ -8,8 +8,8 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// The worker on which a wait was begun last: it is a part of that worker's load, for its tasks will start
-/// there.
+/// The worker on which a wait was begun last. It is a part of that worker's load, because its tasks will start
+/// there; also while one of them runs and another wait may follow.
 pub(super) struct Home {
     runtime: Arc<Shared>,
     worker: Cell<usize>,

@@ -119,7 +119,7 @@ where
 
     /// The body of the task that a wake-up starts.
     fn look(self: Box<Self>) {
-        // SAFETY: it comes from `ready`, so its last wait was parked and has been woken.
+        // SAFETY: it comes from `ready`, so its last wait was parked and has been woken, with this watcher.
         if unsafe { self.what.fd().ends_watch(&self.watcher) } {
             T::go_on(self, Ok(()));
         } else if let Some((idle, result)) = self.settle(true) {

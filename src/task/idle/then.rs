@@ -3,11 +3,14 @@
 #![forbid(unsafe_code)]
 
 use super::{HasFd, Idle};
-use netpoll::Error;
+use netpoll::{Error, park};
 use std::ops::ControlFlow;
 
 /// What goes on when a wait is over.
 pub(crate) trait Then<W>: Send + Sized + 'static {
+    /// The task starts where the wait is at home, and not where there is less to do: if the next wait were
+    /// begun elsewhere, the descriptor would have to be registered anew.
+    const STAYS: bool;
     /// In a task that has been started for it.
     fn go_on(idle: Box<Idle<W, Self>>, result: Result<(), Error>);
     /// Where there are no tasks: the whole life of a thread.
@@ -22,8 +25,14 @@ where
     W: HasFd + Clone,
     F: FnOnce(W, Result<(), Error>) + Send + 'static,
 {
+    const STAYS: bool = false;
+
     fn go_on(idle: Box<Idle<W, Self>>, result: Result<(), Error>) {
-        let Idle { what, then, .. } = *idle;
+        let Idle {
+            what, then, home, ..
+        } = *idle;
+        // It is a task from here on, and no wait.
+        drop(home);
         then.0(what, result);
     }
 
@@ -41,15 +50,23 @@ where
     W: HasFd + Clone,
     F: FnMut(&W, Result<(), Error>) -> ControlFlow<()> + Send + 'static,
 {
+    const STAYS: bool = true;
+
     fn go_on(mut idle: Box<Idle<W, Self>>, mut result: Result<(), Error>) {
         loop {
-            let last = is_last(result);
-            if idle.then.0(&idle.what, result).is_break() || last {
+            let ends = !may_go_on(result);
+            if idle.then.0(&idle.what, result).is_break() || ends {
                 return;
             }
             match idle.settle(false) {
                 Some(over) => (idle, result) = over,
                 None => return,
+            }
+            // There is something at once, and may be for ever: others get their turn, also those on whom
+            // that depends; and a runtime that ends does not wait until there is nothing.
+            crate::task::yield_now();
+            if let Err(refusal) = park::with_current(|p| p.may_park()) {
+                result = Err(Error::Refused(refusal));
             }
         }
     }
@@ -57,14 +74,14 @@ where
     fn on_thread(mut self, what: W) {
         loop {
             let result = what.fd().wait_readable();
-            if self.0(&what, result).is_break() || is_last(result) {
+            if self.0(&what, result).is_break() || !may_go_on(result) {
                 return;
             }
         }
     }
 }
 
-/// Whoever waits again would learn the same at once, for ever.
-fn is_last(result: Result<(), Error>) -> bool {
-    matches!(result, Err(Error::Closing | Error::Refused(_)))
+/// After any other error whoever waits again would learn the same at once, for ever.
+fn may_go_on(result: Result<(), Error>) -> bool {
+    matches!(result, Ok(()) | Err(Error::Timeout))
 }

@@ -1,8 +1,6 @@
-//! The end of a wait: a task is started for it, where the wait is at home.
+//! The end of a wait: a task is started for it.
 //!
 //! Any thread may come here, within a poll and under locks. So no code of the user's runs, not even a drop.
-//! Tasks that started elsewhere would have their descriptor registered anew with each wait; so they are
-//! pinned, as those are that parked.
 
 use super::{HasFd, Idle, Then};
 use crate::sched::runtime::Shared;
@@ -53,7 +51,7 @@ where
     }
 }
 
-/// From any other thread: by closing, say, or a deadline that was moved.
+/// From any other thread, another worker's or not: by closing, say, or a deadline that was moved.
 #[cold]
 fn ready_elsewhere<W, T>(idle: Box<Idle<W, T>>)
 where
@@ -67,7 +65,7 @@ where
         Ok(task) => {
             // SAFETY: just made, and nobody has a handle.
             unsafe { Header::never_joined(task) };
-            if let Err(task) = runtime.place_from_outside_at(Some(home), task) {
+            if let Err(task) = runtime.place_from_outside_at(T::STAYS.then_some(home), task) {
                 give_away(&runtime, parcel, Some(Unplaced(task)));
             }
         }
@@ -75,14 +73,14 @@ where
     }
 }
 
-impl<W, T> Idle<W, T> {
+impl<W, T: Then<W>> Idle<W, T> {
     /// Of the task to come.
     fn attributes(&self, id: u64) -> Attributes {
         Attributes {
             id,
             site: self.site,
             name: None,
-            pinned: true,
+            pinned: T::STAYS,
         }
     }
 }
@@ -102,7 +100,10 @@ where
             unsafe { arena.free(Header::discard(task.into_inner())) };
         }
         // SAFETY: the task that would have opened it will not run.
-        drop(unsafe { parcel.open() });
+        let idle = unsafe { parcel.open() };
+        // SAFETY: its wait was parked and has been woken, and nobody has asked why.
+        unsafe { idle.what.fd().leave_watch() };
+        drop(idle);
     });
     if let Err(job) = runtime.blocking.submit(job, runtime) {
         // Without memory for a stack or a thread there is nowhere left to drop it.
