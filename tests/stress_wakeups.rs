@@ -10,8 +10,11 @@
 //! GOPARK_STRESS_ROUNDS=10000000 cargo test --release -p gopark --test stress_wakeups -- --nocapture
 //! ```
 
+use gopark::net::{NetError, TcpConn, TcpListener};
 use gopark::{Runtime, spawn, task};
 use netpoll::{Error, Fd, Kind, Mode};
+use std::io;
+use std::ops::ControlFlow;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -245,6 +248,50 @@ fn a_deadline_moved_by_another_task_wakes_a_blocked_reader() {
         }
         mover.join().unwrap();
     });
+}
+
+/// Data, once by one closure for all and once by a new one each time, beside deadlines that somebody else sets
+/// and clears.
+#[test]
+fn data_and_deadlines_wake_who_waits_without_a_task() {
+    fn again(conn: TcpConn, readable: io::Result<()>) {
+        if answer(&conn, readable).is_continue() {
+            conn.on_readable(again).unwrap();
+        }
+    }
+    for_each_worker_count("no task", 8, |board, n| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        for kept in [true, false] {
+            let client = TcpConn::connect(listener.local_addr().unwrap()).unwrap();
+            let (server, _) = listener.accept().unwrap();
+            let other = server.clone();
+            if kept {
+                server.on_each_readable(answer).unwrap();
+            } else {
+                server.on_readable(again).unwrap();
+            }
+            let mut buf = [0; 1];
+            for i in 0..n / 2 {
+                client.write(b"x").unwrap();
+                if i % 7 == 0 {
+                    other.set_read_deadline(Some(Instant::now())).unwrap();
+                }
+                assert_eq!(client.read(&mut buf).unwrap(), 1);
+                board.done.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    });
+}
+
+/// Sends back what there is; a deadline that has passed is cleared.
+fn answer(conn: &TcpConn, readable: io::Result<()>) -> ControlFlow<()> {
+    let mut buf = [0; 8];
+    match readable.and_then(|()| conn.read(&mut buf)) {
+        Err(err) if err.is_timeout() => conn.set_read_deadline(None).unwrap(),
+        Ok(n @ 1..) if conn.write(&buf[..n]).is_ok() => {}
+        _ => return ControlFlow::Break(()),
+    }
+    ControlFlow::Continue(())
 }
 
 #[test]
