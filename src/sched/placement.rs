@@ -87,7 +87,8 @@ impl Worker {
         self.share_unstarted();
     }
 
-    /// Another worker that has clearly less to do. Looks at one other each time, in turn.
+    /// Another worker that has clearly less to do. Looks at one other each time, in turn: the next that is
+    /// there and not held.
     fn less_busy(&self) -> Option<&WorkerShared> {
         let workers = &self.runtime.workers;
         let n = workers.len();
@@ -97,9 +98,12 @@ impl Worker {
         if n == 1 || mine <= SLACK {
             return None;
         }
-        let other = &workers[(me + 1 + (mine as usize % (n - 1))) % n];
+        let last = self.looked_at.get();
+        let mut others = (1..=n).map(|i| &workers[(last + i) % n]);
+        let other = others.find(|it| it.index != me && it.takes_more())?;
+        self.looked_at.set(other.index);
         let theirs = other.load();
-        (other.takes_more() && theirs + theirs / 8 + SLACK < mine).then_some(other)
+        (theirs + theirs / 8 + SLACK < mine).then_some(other)
     }
 
     /// How many tasks of the common queue this worker may take: what it lacks of an equal part of all

@@ -106,6 +106,8 @@ pub(crate) struct Worker {
     pub(super) stolen: RefCell<Vec<NonNull<Header>>>,
     pub(crate) buffer: AtHand,
     pub(super) patience: Cell<Patience>,
+    /// The worker that [`Worker::place`] has looked at last.
+    pub(super) looked_at: Cell<usize>,
     pub(super) switches_at_trim: Cell<u64>,
 }
 
@@ -260,6 +262,7 @@ impl Worker {
             stolen: RefCell::default(),
             buffer: AtHand::default(),
             patience: Cell::default(),
+            looked_at: Cell::new(0),
             switches_at_trim: Cell::new(0),
         }
     }
