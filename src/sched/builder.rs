@@ -144,13 +144,14 @@ impl Builder {
     }
 
     /// How many more workers may be started while tasks hold the ones there are. By default three
-    /// for each worker, and none where there is only one, because whoever asks for one worker may want
-    /// one task to run at a time. Zero turns it off; so does [`Builder::hog_threshold`] zero.
+    /// for each worker and at least 30, but none where there is only one, because whoever asks for one
+    /// worker may want one task to run at a time. Zero turns it off; so does [`Builder::hog_threshold`]
+    /// zero.
     ///
     /// A task that computes delays all others that have started on its worker, for none of them can
-    /// leave. When the watchdog sees that happen several times in a second, it starts another worker,
-    /// up to this number, and what is spawned afterwards is spread over them all, too. The kernel
-    /// divides the processors between them. Spare workers help new tasks, not those that already
+    /// leave. When the watchdog sees that happen several times in a second, it starts others, until
+    /// three are without tasks for each one with, up to this number; what is spawned afterwards is spread
+    /// over all of them. The kernel divides the processors between them. Spare workers help new tasks, not those that already
     /// share a worker with a heavy one; and they are no substitute for [`crate::blocking`], which
     /// takes the heavy piece of work away from where others wait.
     ///
@@ -267,8 +268,7 @@ impl Builder {
                 return Err(invalid(format!("{n} spare workers; it must be 0 to 1024")));
             }
             Some(n) => n,
-            None if workers == 1 => 0,
-            None => workers * spare::FOR_EACH,
+            None => spare::by_default(workers),
         };
         if self.blocking_threads == 0 {
             return Err(invalid(

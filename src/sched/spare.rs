@@ -15,8 +15,8 @@
 //!
 //! | when                                                          | then                                      |
 //! |---------------------------------------------------------------|-------------------------------------------|
-//! | [`ENOUGH`] sightings within [`WINDOW`], and fewer workers are without tasks than with | one more is started |
-//! | every worker is held by a reported hog, and something waits   | one more is started                       |
+//! | [`ENOUGH`] sightings within [`WINDOW`]                        | as many are started as have tasks, as long as not [`AHEAD`] times as many have none |
+//! | every worker is held by a reported hog, and something waits   | the same                                  |
 //! | any of these                                                  | those that are leaving stay               |
 //! | none of these for as long as spare workers stay               | every spare one is asked to leave         |
 //! | one that was asked has nothing left that needs its thread     | its thread ends                           |
@@ -48,8 +48,16 @@ const LEAVE_LOOK: Duration = Duration::from_secs(1);
 /// How long spare workers stay by default after the last sighting.
 pub(crate) const STAY: Duration = Duration::from_secs(60);
 
-/// Spare workers for each of the start, by default; only where there are at least two.
-pub(crate) const FOR_EACH: usize = 3;
+/// So many workers without tasks for each one with.
+const AHEAD: usize = 3;
+/// How many there may be by default beside so many of the start. None beside a single one. Where the
+/// processors are few, more for each: the fewer workers, the more neighbours a heavy task has.
+pub(crate) fn by_default(workers: usize) -> usize {
+    match workers {
+        1 => 0,
+        n => (3 * n).max(30),
+    }
+}
 
 /// What a runtime keeps for its spare workers.
 #[derive(Debug)]
@@ -139,7 +147,7 @@ impl Pressure {
         self.sightings += seen;
         if self.sightings >= ENOUGH {
             self.sightings = 0;
-            if is_worth_it(runtime) {
+            for _ in 0..wanted(runtime) {
                 runtime.start_spare();
             }
         }
@@ -229,10 +237,11 @@ fn call_back(runtime: &Shared) -> bool {
     all
 }
 
-/// Another worker is of use only if those that have no tasks are not enough already. As many of them
-/// as of the others are: so the number can double with each wave of new tasks, and no faster.
-fn is_worth_it(runtime: &Shared) -> bool {
-    let (mut with, mut without) = (0, 0);
+/// How many more workers are of use. They help the tasks that come next, so more of them only as long as
+/// those that have none yet are not enough for these: with each wave of new tasks the number can grow
+/// fourfold, and without one no further.
+fn wanted(runtime: &Shared) -> usize {
+    let (mut with, mut without) = (0_usize, 0);
     for worker in runtime.workers.iter().filter(|w| w.presence.is_coming()) {
         if worker.load() > 0 {
             with += 1;
@@ -240,7 +249,7 @@ fn is_worth_it(runtime: &Shared) -> bool {
             without += 1;
         }
     }
-    without < with
+    (AHEAD * with).saturating_sub(without).min(with)
 }
 
 /// Is there something for this worker to do besides what it does?
@@ -346,6 +355,25 @@ impl Worker {
 mod tests {
     use super::*;
     use crate::Runtime;
+
+    #[test]
+    fn as_many_are_started_as_have_tasks_until_enough_are_there_for_the_next_ones() {
+        // Its watchdog sees nothing: here is what another one would do.
+        let whole = Runtime::builder().workers(2).build().unwrap();
+        let runtime = &whole.shared;
+        // From outside they go to whoever has least.
+        let parked = [0, 1].map(|_| whole.handle().spawn(crate::park));
+        let now = Instant::now();
+        let mut pressure = Pressure::new(runtime, now);
+        for there in [4, 6, 8, 8] {
+            pressure.noted(runtime, now, ENOUGH);
+            assert_eq!(runtime.workers.len(), there);
+        }
+        for task in parked {
+            task.task().unpark();
+            task.join().unwrap();
+        }
+    }
 
     #[test]
     fn one_that_was_about_to_end_when_others_were_called_back_is_called_back_later() {
