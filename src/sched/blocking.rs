@@ -111,6 +111,7 @@ impl Inner {
     }
 
     fn run(&self) {
+        urgency::computes();
         if self.workers_first {
             urgency::stand_back();
         }

@@ -76,6 +76,10 @@ impl Builder {
     /// How many workers run tasks. By default what `GOPARK_WORKERS` says, or else as many as
     /// cores that this process may use. More than there are cores is allowed.
     ///
+    /// Each is a thread that asks the kernel for short turns (`sched_setattr`, Linux 6.12): where threads
+    /// compete for a processor, one that wakes waits less for one that computes. What a task starts by
+    /// itself, threads and processes, inherits the wish.
+    ///
     /// Go: `GOMAXPROCS`.
     pub fn workers(mut self, n: usize) -> Builder {
         self.workers = Some(n);
@@ -223,7 +227,7 @@ impl Builder {
             shared.ending.thread_starts();
             let started = std::thread::Builder::new()
                 .name(format!("{}-{i}", shared.name))
-                .spawn(move || spare::run_worker(mine, i, poller));
+                .spawn(move || spare::run_thread(mine, i, poller));
             if let Err(err) = started {
                 shared.ending.thread_ends();
                 return Err(err); // the drop of `runtime` ends those that did start

@@ -21,7 +21,7 @@
 //! | `here`        | a runtime whose one worker is the calling thread                         |
 //! | `shutdown`    | ending every task and every thread within a bound                        |
 //! | `blocking`    | a pool of threads for calls that would hold a worker                     |
-//! | `urgency`     | what the kernel is told about the pool's threads                         |
+//! | `urgency`     | what the kernel is told about workers and the pool's threads             |
 //! | `watchdog`    | who holds a worker too long                                              |
 //! | `cpu_clock`   | how much processor time a worker has used                                |
 //! | `buffer`      | the buffer that a worker lends to a read                                 |

@@ -29,6 +29,7 @@
 //! interrupts goroutines that compute (`preemptone`).
 
 use super::runtime::Shared;
+use super::urgency;
 use super::worker::{Worker, WorkerShared};
 use crate::sync::Mutex;
 use netpoll::Poller;
@@ -278,7 +279,7 @@ impl Shared {
             .spawn(move || {
                 let poller = runtime.spares.take(index);
                 let poller = poller.expect("it is there while the worker is away");
-                run_worker(runtime, index, poller);
+                run_thread(runtime, index, poller);
             });
         if started.is_err() {
             // It was only to help: without it everything goes on as before.
@@ -304,7 +305,13 @@ impl Shared {
     }
 }
 
-/// The life of a worker's thread.
+/// The life of a thread that is there to be a worker.
+pub(super) fn run_thread(runtime: Arc<Shared>, index: usize, poller: Poller) {
+    urgency::answers();
+    run_worker(runtime, index, poller);
+}
+
+/// The life of a worker, on whichever thread.
 pub(super) fn run_worker(runtime: Arc<Shared>, index: usize, poller: Poller) {
     let end = runtime.clone().end_guard();
     let mine = runtime.workers[index].clone();
