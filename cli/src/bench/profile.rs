@@ -19,6 +19,8 @@ use crate::sys::child;
 
 /// Who is looked at beside the floor.
 pub const OF: &str = "gopark";
+/// Who else is, if it takes part: what there is between the two for any stack's sake.
+pub const BETWEEN: &str = "floor-pages";
 /// Processor time between two samples, in nanoseconds.
 const PERIOD: u64 = 100_000;
 /// Slices of each server.
@@ -33,6 +35,9 @@ const LEAST: f64 = 0.002;
 pub struct Profile {
     /// The floor, and gopark.
     pub servers: [Share; 2],
+    /// What lies between them.
+    #[serde(default)]
+    pub between: Option<Share>,
     /// Where they differ most, the greatest difference first.
     pub functions: Vec<Function>,
 }
@@ -116,8 +121,8 @@ fn try_it() -> io::Result<Option<String>> {
     ))
 }
 
-/// Loads both in turn and looks at them.
-pub fn measure(mut subjects: [Subject<'_>; 2]) -> Result<Profile, Failure> {
+/// Loads them in turn and looks at them: the floor, gopark, and who is between if somebody is.
+pub fn measure(mut subjects: Vec<Subject<'_>>) -> Result<Profile, Failure> {
     let failed = |what: &str| Failure::new(format!("perf {what}"));
     let room = Room::make().ok_or_else(|| failed("has no place to write to"))?;
     let period = PERIOD.to_string();
@@ -127,7 +132,7 @@ pub fn measure(mut subjects: [Subject<'_>; 2]) -> Result<Profile, Failure> {
         let perf = Perf::attach(&record, *pid, &room, name);
         looking.push(perf.ok_or_else(|| failed("cannot be started"))?);
     }
-    let mut requests = [0; 2];
+    let mut requests = vec![0; subjects.len()];
     for _ in 0..SLICES {
         for ((perf, (_, _, load)), requests) in
             looking.iter_mut().zip(&mut subjects).zip(&mut requests)
@@ -137,46 +142,69 @@ pub fn measure(mut subjects: [Subject<'_>; 2]) -> Result<Profile, Failure> {
                 .ok_or_else(|| failed("does not answer"))??;
         }
     }
-    let mut samples = [Samples::new(), Samples::new()];
-    for (perf, samples) in looking.into_iter().zip(&mut samples) {
-        *samples = parse(&report(&perf.finish())?);
+    let mut seen = Vec::new();
+    for ((perf, (name, _, _)), requests) in looking.into_iter().zip(subjects).zip(requests) {
+        let samples = parse(&report(&perf.finish())?);
         if samples.is_empty() {
             return Err(failed("has seen nothing"));
         }
+        if requests == 0 {
+            return Err(Failure::new(format!("{name} answered nothing")));
+        }
+        seen.push(Seen {
+            name,
+            samples,
+            requests,
+        });
     }
-    if requests.contains(&0) {
-        return Err(Failure::new("a server answered nothing"));
+    match seen.as_slice() {
+        [floor, own, between @ ..] => Ok(compare(floor, own, between.first())),
+        _ => Err(Failure::new("it takes two to compare")),
     }
-    let names = subjects.map(|(name, _, _)| name);
-    Ok(compare(names, &samples, requests))
 }
 
-fn compare(names: [&str; 2], samples: &[Samples; 2], requests: [u64; 2]) -> Profile {
-    let each = |of: usize, count: u64| (count * PERIOD) as f64 / requests[of] as f64;
-    let servers = [0, 1].map(|of| {
+/// What perf saw of one server.
+struct Seen<'a> {
+    name: &'a str,
+    samples: Samples,
+    requests: u64,
+}
+
+impl Seen<'_> {
+    /// So many samples in nanoseconds of a request.
+    fn each(&self, count: u64) -> f64 {
+        (count * PERIOD) as f64 / self.requests as f64
+    }
+
+    fn share(&self) -> Share {
         let sum = |kernel: bool| -> u64 {
-            let its = samples[of].iter().filter(|((k, _), _)| *k == kernel);
+            let its = self.samples.iter().filter(|((k, _), _)| *k == kernel);
             its.map(|(_, count)| count).sum()
         };
         Share {
-            name: names[of].into(),
-            user_ns: each(of, sum(false)),
-            kernel_ns: each(of, sum(true)),
-            requests: requests[of],
+            name: self.name.into(),
+            user_ns: self.each(sum(false)),
+            kernel_ns: self.each(sum(true)),
+            requests: self.requests,
         }
-    });
-    let mut known: Vec<&(bool, String)> = samples.iter().flat_map(|it| it.keys()).collect();
+    }
+}
+
+fn compare(floor: &Seen<'_>, own: &Seen<'_>, between: Option<&Seen<'_>>) -> Profile {
+    let servers = [floor.share(), own.share()];
+    let both = floor.samples.keys().chain(own.samples.keys());
+    let mut known: Vec<&(bool, String)> = both.collect();
     known.sort();
     known.dedup();
     let mut functions: Vec<Function> = known
         .into_iter()
         .map(|key| {
-            let of = |of: usize| each(of, samples[of].get(key).copied().unwrap_or(0));
+            let of = |it: &Seen<'_>| it.each(it.samples.get(key).copied().unwrap_or(0));
             Function {
                 name: key.1.clone(),
                 kernel: key.0,
-                floor_ns: of(0),
-                gopark_ns: of(1),
+                floor_ns: of(floor),
+                gopark_ns: of(own),
             }
         })
         .collect();
@@ -184,7 +212,11 @@ fn compare(names: [&str; 2], samples: &[Samples; 2], requests: [u64; 2]) -> Prof
     functions.retain(|it| it.more().abs() >= least);
     functions.sort_by(|a, b| b.more().abs().total_cmp(&a.more().abs()));
     functions.truncate(NAMED);
-    Profile { servers, functions }
+    Profile {
+        servers,
+        between: between.map(Seen::share),
+        functions,
+    }
 }
 
 /// The columns of the functions.
@@ -214,9 +246,11 @@ pub fn sentence(profile: &Profile) -> String {
             it.name
         )
     };
+    let between = profile.between.as_ref();
     format!(
-        "a request under perf: {}; {}; the difference: {:+.2} and {:+.2} us",
+        "a request under perf: {}; {}{}; the difference: {:+.2} and {:+.2} us",
         of(floor),
+        between.map_or(String::new(), |it| of(it) + "; "),
         of(own),
         (own.user_ns - floor.user_ns) / 1e3,
         (own.kernel_ns - floor.kernel_ns) / 1e3,
@@ -243,8 +277,12 @@ mod tests {
 
     #[test]
     fn what_perf_reports_becomes_nanoseconds_of_a_request_and_the_greatest_differences() {
-        let samples = [parse(FLOOR), parse(OWN)];
-        let profile = compare(["floor", "gopark"], &samples, [1_000, 1_000]);
+        let [floor, own] = [("floor", FLOOR), ("gopark", OWN)].map(|(name, said)| Seen {
+            name,
+            samples: parse(said),
+            requests: 1_000,
+        });
+        let profile = compare(&floor, &own, None);
         let shares = profile
             .servers
             .each_ref()
@@ -270,5 +308,14 @@ mod tests {
         assert_eq!(found, expected);
         assert!(sentence(&profile).ends_with("+9.00 and -2.30 us"));
         assert_eq!(rows(&profile)[1][1..], ["user", "5000", "0", "-5000"]);
+        let between = Seen {
+            name: BETWEEN,
+            samples: parse(OWN),
+            requests: 2_000,
+        };
+        let told = sentence(&compare(&floor, &own, Some(&between)));
+        let expected =
+            "; floor-pages: 7.00 us in user code and 19.00 us in the kernel; gopark: 14.00";
+        assert!(told.contains(expected), "{told}");
     }
 }

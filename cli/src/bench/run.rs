@@ -114,6 +114,12 @@ pub struct Outcome {
     pub slices: Vec<Bracketed>,
 }
 
+impl Pair {
+    fn name(&self) -> &'static str {
+        self.server.contender.name
+    }
+}
+
 impl Outcome {
     /// How a figure of its slices, relative to their neighbours, lies; `None` without a slice that was kept.
     pub fn spread_of(&self, of: fn(&Bracketed) -> Option<f64>) -> Option<Spread> {
@@ -137,7 +143,7 @@ impl Table<'_> {
             Duration::ZERO
         };
         let profiling = if self.profile {
-            self.profiled() * 2 * profile::SLICES + ATTACHING * 4
+            (self.profiled() * profile::SLICES + ATTACHING * 2) * 2
         } else {
             Duration::ZERO
         };
@@ -219,18 +225,21 @@ impl Table<'_> {
             }
             floors.push(before);
         }
-        let own = others
-            .iter_mut()
-            .zip(&gone)
-            .find(|(pair, gone)| pair.server.contender.name == profile::OF && !**gone);
         let mut profile = None;
-        if self.profile
-            && let Some((own, _)) = own
-        {
-            progress.show(|| format!("{}, profile", connections(self.conns)));
-            match self.profile_of(&mut floor, own, stop) {
-                Ok(found) => profile = Some(found),
-                Err(why) => failed.push(("the profile".into(), why.to_string())),
+        if self.profile {
+            let alive = others.iter_mut().zip(&gone).filter(|(_, gone)| !**gone);
+            let alive = alive.map(|(pair, _)| pair);
+            let looked_at = [profile::OF, profile::BETWEEN];
+            let mut looked_at: Vec<&mut Pair> =
+                alive.filter(|it| looked_at.contains(&it.name())).collect();
+            looked_at.sort_by_key(|it| it.name() != profile::OF);
+            if looked_at.first().is_some_and(|it| it.name() == profile::OF) {
+                progress.show(|| format!("{}, profile", connections(self.conns)));
+                looked_at.insert(0, &mut floor);
+                match self.profile_of(looked_at, stop) {
+                    Ok(found) => profile = Some(found),
+                    Err(why) => failed.push(("the profile".into(), why.to_string())),
+                }
             }
         }
         let mut outcomes = vec![self.outcome(&mut floor, &floors, Vec::new(), stop)];
@@ -338,31 +347,30 @@ impl Table<'_> {
         }
     }
 
-    fn profile_of(
-        &self,
-        floor: &mut Pair,
-        own: &mut Pair,
-        stop: &AtomicBool,
-    ) -> Result<Profile, Failure> {
+    fn profile_of(&self, looked_at: Vec<&mut Pair>, stop: &AtomicBool) -> Result<Profile, Failure> {
         let slice = Slice {
             lead: Duration::ZERO,
             window: self.profiled(),
         };
-        let pid = |pair: &Pair| pair.server.process.pid();
-        let (floor_pid, own_pid) = (pid(floor), pid(own));
-        let mut loads = [floor, own].map(|pair| {
-            move || {
-                if stop.load(Ordering::Relaxed) {
-                    return Err(Failure::new("it was stopped"));
+        let whom: Vec<_> = (looked_at.iter())
+            .map(|pair| (pair.name(), pair.server.process.pid()))
+            .collect();
+        let mut loads: Vec<_> = looked_at
+            .into_iter()
+            .map(|pair| {
+                move || {
+                    if stop.load(Ordering::Relaxed) {
+                        return Err(Failure::new("it was stopped"));
+                    }
+                    Ok(pair.generator.run(slice)?.all_requests)
                 }
-                Ok(pair.generator.run(slice)?.all_requests)
-            }
-        });
-        let [load_floor, load_own] = &mut loads;
-        profile::measure([
-            (FLOOR.name, floor_pid, load_floor),
-            (profile::OF, own_pid, load_own),
-        ])
+            })
+            .collect();
+        let mut subjects = Vec::<profile::Subject<'_>>::new();
+        for ((name, pid), load) in whom.into_iter().zip(&mut loads) {
+            subjects.push((name, pid, load));
+        }
+        profile::measure(subjects)
     }
 
     fn syscalls_of(&self, pid: u32, generator: &mut Remote) -> Option<Calls> {
