@@ -219,6 +219,8 @@ fn every_report_says_the_same_and_can_be_read_again() {
         "## idle, 4 connections",
         "## stall-64",
         "## fairness",
+        "Threads: how long they wait",
+        "| gopark | generator |",
     ] {
         assert!(document.contains(words), "no '{words}' in:\n{document}");
     }

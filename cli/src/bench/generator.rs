@@ -5,7 +5,6 @@
 //! are to be paced. Each further one is an [`Order`]. The end of the input ends the process.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::SocketAddr;
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc;
@@ -17,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::evenness::poorest_tenth;
 use super::paced::Mix;
+use super::turns::{self, Reading, Turns};
 use crate::failure::{Failure, reason};
 use crate::load::engine::{Clocks, Engine, Stretch};
 use crate::load::live::Live;
@@ -69,7 +69,7 @@ pub struct Slice {
 }
 
 /// What load at its own pace came to.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Pair {
     /// Latencies of the light requests.
     pub light: Percentiles,
@@ -79,6 +79,9 @@ pub struct Pair {
     pub requests: u64,
     /// Errors of all kinds.
     pub errors: u64,
+    /// How long the threads waited for a processor and ran.
+    #[serde(default)]
+    pub turns: Vec<Turns>,
 }
 
 /// The connections of paced load, and what they ask for.
@@ -171,7 +174,7 @@ pub fn command() -> Result<(), Failure> {
         for line in orders {
             let order: Order = parse(&line.map_err(|error| Failure::io("read orders", &error))?)?;
             if let Order::Paced { mix, seed, window } = order {
-                say(run_paced(task.plan.addr, mix, seed, window))?;
+                say(run_paced(&task, mix, seed, window))?;
                 continue;
             }
             for (orders, _) in &crew {
@@ -244,13 +247,20 @@ fn measured(stretches: &[Stretch]) -> Measured {
     }
 }
 
-fn run_paced(server: SocketAddr, mix: Mix, seed: u64, window: Duration) -> Answer<Pair> {
-    let tallies = paced::run(server, &classes(mix), seed, window).map_err(|error| why(&error))?;
+fn run_paced(task: &Task, mix: Mix, seed: u64, window: Duration) -> Answer<Pair> {
+    let mut readings = Vec::new();
+    let read = || readings.push(Reading::of(task.server));
+    let tallies = paced::run(task.plan.addr, &classes(mix), seed, window, read)
+        .map_err(|error| why(&error))?;
     Ok(Pair {
         light: tallies[0].percentiles(),
         heavy: tallies[1].percentiles(),
         requests: tallies.iter().map(|tally| tally.requests).sum(),
         errors: tallies.iter().map(Tally::errors).sum(),
+        turns: match &readings[..] {
+            [before, after] => turns::between(before, after),
+            _ => Vec::new(),
+        },
     })
 }
 

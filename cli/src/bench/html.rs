@@ -4,7 +4,7 @@
 use super::generator::Measured;
 use super::plot::{Row, Scale, svg};
 use super::results::{Measurement, Run};
-use super::{goals, idle, losses, paced, profile, stall, table};
+use super::{goals, idle, losses, paced, profile, stall, table, turns};
 use crate::failure::Failure;
 use crate::units::{bytes, connections, grouped, time};
 
@@ -65,7 +65,9 @@ fn head(run: &Run) -> String {
          {:.0} % were dropped. The load is a closed loop, so latencies leave out the requests \
          that a stall kept from being sent; in <i>uneven</i> and <i>fairness</i> it is an open one, \
          and they are in. <b>poorest</b> is what the tenth of the connections with the fewest answers \
-         got of an equal share: whoever answers some more often than the others works with warm data.</p>\n",
+         got of an equal share: whoever answers some more often than the others works with warm data. \
+         In the tables of threads a turn is from getting a processor to leaving it, <b>waits</b> how \
+         long a thread was in a processor's queue before that, <b>runs</b> how long the turn was.</p>\n",
         escape(&run.command_line()),
         run.tolerance * 100.0
     )
@@ -228,7 +230,13 @@ fn latency(table: &paced::PacedTable) -> String {
         |nanos| time(nanos as u64),
     );
     out += &grid(&paced::HEADS, &paced::rows(&table.servers));
-    out + &list(&paced::all_notes(table)) + "</section>\n"
+    out += &list(&paced::all_notes(table));
+    let turns = turns::rows(&table.servers);
+    if !turns.is_empty() {
+        out += &list(&[turns::ABOUT.into()]);
+        out += &grid(&turns::HEADS, &turns);
+    }
+    out + "</section>\n"
 }
 
 /// Goals and losses, before everything else.

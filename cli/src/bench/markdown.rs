@@ -1,7 +1,7 @@
 //! A run as Markdown: what docs/benchmarks.md consists of.
 
 use super::results::Run;
-use super::{goals, idle, losses, paced, profile, stall, table};
+use super::{goals, idle, losses, paced, profile, stall, table, turns};
 use crate::units::connections;
 
 /// The document.
@@ -48,6 +48,11 @@ pub fn text(run: &Run) -> String {
         text += &format!("Medians over the rounds. {}.\n\n", sentence(&it.places));
         text += &grid(&paced::HEADS, &paced::rows(&it.servers));
         text += &list(&paced::all_notes(it));
+        let turns = turns::rows(&it.servers);
+        if !turns.is_empty() {
+            text += &format!("\n{}:\n\n", sentence(turns::ABOUT));
+            text += &grid(&turns::HEADS, &turns);
+        }
     }
     text
 }
@@ -91,10 +96,15 @@ the load of the generator's core (with `!` it was the limit, and req/s says litt
 slices that were not dropped: a slice is dropped when its two neighbours differ by more than 15 %
 of their mean, or when it or a neighbour had errors. The load is a closed loop: latencies leave out
 the requests that a stall kept from being sent. In `uneven` and `fairness` it is an open one, each
-latency runs from when the request should have been sent, and they are in. What is said of a request
-under perf was measured once, after the slices, by samples of gopark and of the floor in turn: it has
-perf's own cost in it and no noise beside it, and its sums are not those of the table. Where the kernel
-has interrupts switched off, the time is put down to the function that switches them on again.
+latency runs from when the request should have been sent, and they are in. The table of threads below
+each of the two is made from `/proc/PID/task/TID/schedstat`: a turn is from getting a processor to
+leaving it, `waits` how long a thread was in a processor's queue before that (most of what an idle
+processor takes to wake for it is not in there), `runs` how long the turn was, both the mean of a
+round's turns; threads with fewer than 0.01 turns in a request are left out, those that never rest
+among them. What is said of a request under perf was measured once, after the slices, by samples of
+gopark and of the floor in turn: it has perf's own cost in it and no noise beside it, and its sums are
+not those of the table. Where the kernel has interrupts switched off, the time is put down to the
+function that switches them on again.
 ";
 
 /// With a capital letter.

@@ -10,6 +10,7 @@
 //! | `job`, `budget` | the measurements of a run, and how many rounds there is time for |
 //! | `run` | one table of CPU per request |
 //! | `idle`, `stall`, `paced` | the measurements of another kind |
+//! | `turns` | how long threads wait for a processor in `paced`, and run |
 //! | `rounds` | those in which servers are compared round by round |
 //! | `syscalls` | counting system calls with perf or strace |
 //! | `profile`, `samples` | where the time of a request goes, by what perf has recorded |
@@ -49,6 +50,7 @@ pub mod stats;
 pub mod syscalls;
 pub mod table;
 pub mod tool;
+pub mod turns;
 pub mod workload;
 
 use std::sync::Arc;

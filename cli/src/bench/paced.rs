@@ -18,6 +18,7 @@ use super::generator::{Pair, Remote, Task};
 use super::rounds::{self, DUELS, Series, find, verdict, window};
 use super::run::Table;
 use super::stats::Spread;
+use super::turns;
 use super::workload::Service;
 use crate::failure::Failure;
 use crate::load::progress::Progress;
@@ -225,7 +226,11 @@ pub fn all_notes(table: &PacedTable) -> Vec<String> {
 /// The table as text.
 pub fn text(table: &PacedTable) -> String {
     let rows = rows(&table.servers);
-    output::section(&title(table), &HEADS, rows, &all_notes(table))
+    let text = output::section(&title(table), &HEADS, rows, &all_notes(table));
+    match turns::rows(&table.servers) {
+        turns if turns.is_empty() => text,
+        turns => text + &output::section(turns::ABOUT, &turns::HEADS, turns, &[]),
+    }
 }
 
 #[cfg(test)]

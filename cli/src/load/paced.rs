@@ -41,19 +41,22 @@ struct Lane {
 }
 
 /// Opens the connections in an order drawn from `seed`, loads the server for `window`, and closes
-/// them. Gives the counts of each class. A fourth of the window passes first, uncounted.
+/// them. Gives the counts of each class. A fourth of the window passes first, uncounted. `at_edge` is
+/// called twice: where counting begins, and where it ends.
 pub fn run(
     server: std::net::SocketAddr,
     classes: &[Class],
     seed: u64,
     window: Duration,
+    mut at_edge: impl FnMut(),
 ) -> io::Result<Vec<Tally>> {
     let mut random = Random::new(seed);
     let epoll = Epoll::new()?;
     let mut lanes = open(server, classes, &mut random, &epoll)?;
     let begun = Instant::now();
-    let counted = begun + window / 4;
-    let end = counted + window;
+    let start = begun + window / 4;
+    let end = start + window;
+    let mut counting = false;
     let mut tallies: Vec<Tally> = classes.iter().map(|_| Tally::new()).collect();
     let mut due = BinaryHeap::new();
     for (index, lane) in lanes.iter_mut().enumerate() {
@@ -64,7 +67,14 @@ pub fn run(
     let mut buffer = [0; 4096];
     loop {
         let now = Instant::now();
+        if !counting && now >= start {
+            counting = true;
+            at_edge();
+            // That took time.
+            continue;
+        }
         if now >= end {
+            at_edge();
             break;
         }
         while let Some(&Reverse((when, index))) = due.peek()
@@ -100,7 +110,7 @@ pub fn run(
                 continue;
             };
             let now = Instant::now();
-            if now >= counted {
+            if counting {
                 tallies[lane.class].answered(now - since);
             }
             if lane.next <= now {
@@ -267,10 +277,12 @@ mod tests {
             request: crate::serve::session::Work::request(0),
             period: Duration::from_millis(5),
         };
-        let tallies = run(addr, &[class], 1, Duration::from_millis(500)).unwrap();
+        let mut edges = 0;
+        let tallies = run(addr, &[class], 1, Duration::from_millis(500), || edges += 1).unwrap();
         let slow = tallies[0].latency.count_between(20_000_000, u64::MAX);
         // About 20 were due in the 100 ms, and all but the last few waited more than 20 ms.
         assert!(slow >= 8, "{slow} of {}", tallies[0].requests);
         assert_eq!(tallies[0].errors(), 0);
+        assert_eq!(edges, 2);
     }
 }
