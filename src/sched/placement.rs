@@ -91,14 +91,17 @@ impl Worker {
     /// there and not held.
     fn less_busy(&self) -> Option<&WorkerShared> {
         let workers = &self.runtime.workers;
-        let n = workers.len();
+        let n = match self.runtime.spares.any_is_here() {
+            true => workers.len(),
+            false => self.runtime.permanent,
+        };
         let me = self.shared.index;
         // What is in the common queue came from workers whose own is full, such as this one.
         let mine = self.shared.load() + self.runtime.injected() as u64;
         if n == 1 || mine <= SLACK {
             return None;
         }
-        let last = self.looked_at.get();
+        let last = self.looked_at.get(); // of a spare one, too, that has left since
         let mut others = (1..=n).map(|i| &workers[(last + i) % n]);
         let other = others.find(|it| it.index != me && it.takes_more())?;
         self.looked_at.set(other.index);

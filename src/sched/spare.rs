@@ -80,6 +80,12 @@ impl Spares {
         }
     }
 
+    /// Advice: one that comes or goes at this moment may or may not count.
+    #[inline]
+    pub(super) fn any_is_here(&self) -> bool {
+        self.started.load(Relaxed) != self.retired.load(Relaxed)
+    }
+
     fn put(&self, index: usize, poller: Poller) {
         self.pollers.lock().push((index, poller));
     }
@@ -368,8 +374,16 @@ mod tests {
         // Its watchdog sees nothing: here is what another one would do.
         let whole = Runtime::builder().workers(2).build().unwrap();
         let runtime = &whole.shared;
-        // From outside they go to whoever has least.
-        let parked = [0, 1].map(|_| whole.handle().spawn(crate::park));
+        // From outside they go to whoever has least; one that is on its way may look like none.
+        let parked = [1, 2].map(|tasks| {
+            let task = whole.handle().spawn(crate::park);
+            let end = Instant::now() + Duration::from_secs(60);
+            while whole.metrics().total.parked_for(crate::Reason::Park) < tasks {
+                assert!(Instant::now() < end, "it does not park");
+                std::thread::yield_now();
+            }
+            task
+        });
         let now = Instant::now();
         let mut pressure = Pressure::new(runtime, now);
         for there in [4, 6, 8, 8] {
