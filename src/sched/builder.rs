@@ -155,9 +155,9 @@ impl Builder {
     /// A task that computes delays all others that have started on its worker, for none of them can
     /// leave. When the watchdog sees that happen several times in a second, it starts others, until
     /// three are without tasks for each one with, up to this number; what is spawned afterwards is spread
-    /// over all of them. The kernel divides the processors between them. Spare workers help new tasks, not those that already
-    /// share a worker with a heavy one; and they are no substitute for [`crate::blocking`], which
-    /// takes the heavy piece of work away from where others wait.
+    /// over all of them. The kernel divides the processors between them. Spare workers help new tasks, not
+    /// those that already share a worker with a heavy one; and they are no substitute for
+    /// [`crate::blocking`], which takes the heavy piece of work away from where others wait.
     ///
     /// ```
     /// let runtime = gopark::Runtime::builder().workers(2).spare_workers(6).build()?;

@@ -13,13 +13,13 @@
 //! * has something else to do: in its inbox, among its unstarted tasks, or in its epoll;
 //! * and has switched since its last sighting, so that one long hold counts once.
 //!
-//! | when                                                          | then                                      |
-//! |---------------------------------------------------------------|-------------------------------------------|
-//! | [`ENOUGH`] sightings within [`WINDOW`]                        | as many are started as have tasks, as long as not [`AHEAD`] times as many have none |
-//! | every worker is held by a reported hog, and something waits   | the same                                  |
-//! | any of these                                                  | those that are leaving stay               |
-//! | none of these for as long as spare workers stay               | every spare one is asked to leave         |
-//! | one that was asked has nothing left that needs its thread     | its thread ends                           |
+//! | when                                                        | then                                                        |
+//! |-------------------------------------------------------------|-------------------------------------------------------------|
+//! | [`ENOUGH`] sightings within [`WINDOW`]                      | as many are started as have tasks, unless [`AHEAD`] times as many have none |
+//! | every worker is held by a reported hog, and something waits | the same                                                    |
+//! | any of these                                                | those that are leaving stay                                 |
+//! | none of these for as long as spare workers stay             | every spare one is asked to leave                           |
+//! | one that was asked has nothing left that needs its thread   | its thread ends                                             |
 //!
 //! What needs its thread: tasks that have started there, and waits without a task in its poller. The
 //! poller is kept for the next thread of that number, because descriptors may be at home in it.
@@ -51,6 +51,7 @@ pub(crate) const STAY: Duration = Duration::from_secs(60);
 
 /// So many workers without tasks for each one with.
 const AHEAD: usize = 3;
+
 /// How many there may be by default beside so many of the start. None beside a single one. Where the
 /// processors are few, more for each: the fewer workers, the more neighbours a heavy task has.
 pub(crate) fn by_default(workers: usize) -> usize {
