@@ -3,13 +3,13 @@
 mod support;
 
 use gopark::net::{TcpConn, TcpListener};
-use gopark::{Builder, Handle, JoinHandle, Metrics, Runtime, park, yield_now};
+use gopark::{Builder, Handle, JoinHandle, Metrics, Reason, Runtime, park, spawn, yield_now};
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
-use support::{BOUND, eventually, stays, threads_named, within};
+use support::{BOUND, eventually, eventually_in_task, stays, threads_named, within};
 
 /// One worker of the start, so that it is clear who is spare.
 fn builder() -> Builder {
@@ -119,6 +119,38 @@ fn tasks_that_come_while_a_worker_is_held_start_on_spare_ones() {
         parked.task().unpark();
         parked.join().unwrap();
         heavy.end();
+    });
+}
+
+#[test]
+fn what_a_task_spawns_one_by_one_is_spread_over_spare_ones_too() {
+    alone(|| {
+        let runtime = builder().build().unwrap();
+        let handle = runtime.handle();
+        let heavy = Heavy::start(&handle);
+        let (parked, _) = parked_on_a_spare_worker(&handle);
+        heavy.end();
+        let theirs = handle.clone();
+        let (tasks, spread) = runtime.run(move || {
+            let parked = || theirs.metrics().total.parked_for(Reason::Park);
+            let before = parked();
+            let mut tasks = Vec::new();
+            while tasks.len() < 64 {
+                tasks.push(spawn(park));
+                eventually_in_task("it is parked", || parked() == before + tasks.len() as u64);
+            }
+            let here = number(thread::current().name().unwrap());
+            let workers = theirs.metrics().workers;
+            let elsewhere = workers.iter().enumerate().filter(|(i, _)| *i != here);
+            let most = elsewhere.map(|(_, w)| w.parked_for(Reason::Park));
+            (tasks, most.max().unwrap())
+        });
+        // With two workers in all, half of them; with four, a quarter.
+        assert!(spread >= 8, "only {spread} of 64 on any other worker");
+        for task in tasks.into_iter().chain([parked]) {
+            task.task().unpark();
+            task.join().unwrap();
+        }
     });
 }
 

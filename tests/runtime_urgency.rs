@@ -3,6 +3,8 @@
 mod support;
 
 use gopark::{Runtime, blocking};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use support::{BOUND, runtime, within};
 
@@ -44,26 +46,94 @@ fn may_ask() -> bool {
     std::thread::spawn(asking).join().unwrap()
 }
 
+/// The turn of a worker, if it may ask.
+fn short() -> Duration {
+    if may_ask() {
+        Duration::from_micros(100)
+    } else {
+        turn()
+    }
+}
+
 #[test]
-fn workers_ask_for_short_turns_and_the_pool_that_they_start_for_long_ones() {
+fn workers_ask_for_short_turns_and_the_pool_does_not_inherit_them() {
     within(BOUND, || {
         let mine = turn();
-        let expected = if may_ask() {
-            (Duration::from_micros(100), Duration::from_millis(100))
-        } else {
-            (mine, mine)
-        };
-        assert_eq!(runtime(2).run(|| (turn(), blocking(turn))), expected);
+        let both = runtime(2).run(|| (turn(), blocking(turn)));
+        assert_eq!(both, (short(), mine));
         assert_eq!(turn(), mine, "the thread that waits for them is not theirs");
     });
 }
 
 #[test]
-fn a_thread_that_is_only_lent_stays_as_it_is() {
+fn a_spare_worker_asks_for_them_too() {
+    within(BOUND, || {
+        let builder = Runtime::builder().workers(1).spare_workers(1);
+        let runtime = builder.build().unwrap();
+        // It blocks its thread until a task has run that could only run on another.
+        let theirs = runtime.run(|| {
+            let (says, hears) = std::sync::mpsc::channel();
+            drop(gopark::spawn(move || says.send(turn())));
+            hears.recv().unwrap()
+        });
+        assert_eq!(theirs, short());
+    });
+}
+
+#[test]
+fn nobody_asks_where_that_is_turned_off_or_the_thread_is_only_lent() {
     within(BOUND, || {
         let mine = turn();
-        let builder = Runtime::builder().workers(1);
-        assert_eq!(builder.run_here(turn).unwrap(), mine);
+        let builder = || Runtime::builder().workers(1);
+        let off = builder().short_turns(false).build().unwrap();
+        assert_eq!(off.run(|| (turn(), blocking(turn))), (mine, mine));
+        let lent = builder().run_here(|| (turn(), blocking(turn))).unwrap();
+        assert_eq!(lent, (mine, mine));
+    });
+}
+
+#[test]
+fn whoever_has_chosen_another_policy_keeps_it_with_its_turns() {
+    within(BOUND, || {
+        let (batch, none) = (libc::c_long::from(libc::SCHED_BATCH), 0_i32);
+        // SAFETY: `none` is only read; 0 is the calling thread, and the test has it for itself.
+        let set =
+            unsafe { libc::syscall(libc::SYS_sched_setscheduler, 0_i64, batch, &raw const none) };
+        assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
+        let here = || (attributes().sched_policy, turn());
+        let mine = here();
+        assert_eq!(
+            runtime(2).run(move || (here(), blocking(here))),
+            (mine, mine)
+        );
+    });
+}
+
+#[test]
+fn where_workers_go_first_a_closure_waits_for_others_and_not_for_ever() {
+    within(BOUND, || {
+        let ended = Arc::new(AtomicBool::new(false));
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let burning: Vec<_> = (0..processors)
+            .map(|_| {
+                let ended = ended.clone();
+                std::thread::spawn(move || {
+                    while !ended.load(Relaxed) {
+                        std::hint::spin_loop();
+                    }
+                })
+            })
+            .collect();
+        let builder = Runtime::builder().workers(2).workers_first(true);
+        let runtime = builder.build().unwrap();
+        // Each steps behind by a turn of next to no weight: half a second, and half a minute if the turn is
+        // as long as the kernel grants.
+        let sum: u32 = runtime.run(|| (0..4).map(|_| blocking(|| 1)).sum());
+        assert_eq!(sum, 4);
+        ended.store(true, Relaxed);
+        for thread in burning {
+            thread.join().unwrap();
+        }
     });
 }
 

@@ -84,8 +84,8 @@ pub struct ServeArgs {
     /// ones, it is the thread that the process began with, and nobody watches for requests that hold it
     #[arg(long, short, value_name = "N", value_parser = units::count)]
     pub workers: Option<usize>,
-    /// Spare workers, at most, started while computing holds the others; three for each worker and at
-    /// least 30 if not given, none for a single one
+    /// Spare workers, at most, started while computing holds the others; if not given, three for each
+    /// worker or 30 if that is more, and none for a single one
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=1024))]
     pub spare_workers: Option<u16>,
     /// The most bytes one read takes; the worker lends a buffer of at most 16k

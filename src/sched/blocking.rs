@@ -35,6 +35,7 @@ struct Inner {
     name: String,
     limit: usize,
     workers_first: bool,
+    turn: Option<Duration>,
     state: Mutex<State>,
     work: Condvar,
     threads: AtomicU64,
@@ -57,11 +58,18 @@ impl fmt::Debug for Inner {
 }
 
 impl BlockingPool {
-    pub(crate) fn new(limit: usize, name: &str, workers_first: bool) -> BlockingPool {
+    /// `turn` is what its threads ask the kernel for, if they would inherit something else.
+    pub(crate) fn new(
+        limit: usize,
+        name: &str,
+        workers_first: bool,
+        turn: Option<Duration>,
+    ) -> BlockingPool {
         BlockingPool(Arc::new(Inner {
             name: format!("{name}-blocking"),
             limit,
             workers_first,
+            turn,
             state: Mutex::default(),
             work: Condvar::new(),
             threads: AtomicU64::new(0),
@@ -111,7 +119,9 @@ impl Inner {
     }
 
     fn run(&self) {
-        urgency::computes();
+        if let Some(turn) = self.turn {
+            urgency::ask_for(turn);
+        }
         if self.workers_first {
             urgency::stand_back();
         }

@@ -6,6 +6,7 @@ use super::idle::Idlers;
 use super::runtime::{Runtime, Shared};
 use super::shutdown::Ending;
 use super::spare::{self, Spares};
+use super::urgency;
 use super::watchdog::{Hog, Report, Watchdog};
 use super::worker::WorkerShared;
 use crate::stack::{Arena, StackConfig};
@@ -35,6 +36,7 @@ pub struct Builder {
     spare_workers: Option<usize>,
     spare_stay: Duration,
     workers_first: bool,
+    short_turns: bool,
 }
 
 impl Default for Builder {
@@ -49,6 +51,7 @@ impl Default for Builder {
             spare_workers: None,
             spare_stay: spare::STAY,
             workers_first: false,
+            short_turns: true,
         }
     }
 }
@@ -75,10 +78,6 @@ impl Builder {
 
     /// How many workers run tasks. By default what `GOPARK_WORKERS` says, or else as many as
     /// cores that this process may use. More than there are cores is allowed.
-    ///
-    /// Each is a thread that asks the kernel for short turns (`sched_setattr`, Linux 6.12): where threads
-    /// compete for a processor, one that wakes waits less for one that computes. What a task starts by
-    /// itself, threads and processes, inherits the wish.
     ///
     /// Go: `GOMAXPROCS`.
     pub fn workers(mut self, n: usize) -> Builder {
@@ -159,6 +158,9 @@ impl Builder {
     /// those that already share a worker with a heavy one; and they are no substitute for
     /// [`crate::blocking`], which takes the heavy piece of work away from where others wait.
     ///
+    /// Each has descriptors of its own, three as a rule, and keeps them for the next one when it has left;
+    /// and a thread's memory, of which it touches some 150 KB.
+    ///
     /// ```
     /// let runtime = gopark::Runtime::builder().workers(2).spare_workers(6).build()?;
     /// assert_eq!(runtime.metrics().spare_workers, 0); // until they are needed
@@ -206,6 +208,24 @@ impl Builder {
         self
     }
 
+    /// Has the workers ask the kernel for turns of 0.1 ms (`sched_setattr`, since Linux 6.12); on by
+    /// default. Where threads compete for a processor, one that wakes then waits less for one that
+    /// computes; none gets more of a processor by it. Needs no privileges, and a refusal changes nothing.
+    ///
+    /// Threads and processes that a task starts inherit the wish; those of [`crate::blocking`] do not.
+    /// False makes none of these calls, for a process whose system call filter ends it for them (systemd
+    /// counts them as `@resources`). [`Builder::run_here`] never makes them, as the thread is the caller's.
+    ///
+    /// ```
+    /// let runtime = gopark::Runtime::builder().short_turns(false).build()?;
+    /// assert_eq!(runtime.run(|| 1 + 1), 2);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn short_turns(mut self, yes: bool) -> Builder {
+        self.short_turns = yes;
+        self
+    }
+
     /// Starts the workers.
     ///
     /// ```
@@ -246,6 +266,7 @@ impl Builder {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }
         (self.workers, self.spare_workers) = (Some(1), Some(0));
+        self.short_turns = false;
         Ok(())
     }
 
@@ -305,7 +326,13 @@ impl Builder {
             permanent: workers,
             spares: Spares::new(self.spare_stay),
             arena: Arc::new(Arena::new(stacks)),
-            blocking: BlockingPool::new(self.blocking_threads, &self.name, self.workers_first),
+            blocking: BlockingPool::new(
+                self.blocking_threads,
+                &self.name,
+                self.workers_first,
+                self.short_turns.then(urgency::turn).flatten(),
+            ),
+            short_turns: self.short_turns,
             idlers: Idlers::new(workers + spare),
             injector: Mutex::new(VecDeque::new()),
             injected: AtomicUsize::new(0),

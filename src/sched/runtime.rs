@@ -35,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) spares: Spares,
     pub(crate) arena: Arc<Arena>,
     pub(crate) blocking: BlockingPool,
+    /// Do workers ask for short turns? See [`super::urgency`].
+    pub(super) short_turns: bool,
     pub(crate) idlers: Idlers,
     /// Unstarted tasks that fit in no ring.
     pub(super) injector: Mutex<VecDeque<Unstarted>>,

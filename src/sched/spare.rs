@@ -41,7 +41,7 @@ use std::time::{Duration, Instant};
 const CLOSE: Duration = Duration::from_micros(300);
 /// The pause between two close looks.
 const BETWEEN: Duration = Duration::from_millis(20);
-/// So many sightings within so long start a worker.
+/// So many sightings within so long start others.
 const ENOUGH: u32 = 3;
 const WINDOW: Duration = Duration::from_secs(1);
 /// How often one that leaves is woken to look whether it can.
@@ -57,7 +57,7 @@ const AHEAD: usize = 3;
 pub(crate) fn by_default(workers: usize) -> usize {
     match workers {
         1 => 0,
-        n => (3 * n).max(30),
+        n => (3 * n).clamp(30, 1024),
     }
 }
 
@@ -314,7 +314,9 @@ impl Shared {
 
 /// The life of a thread that is there to be a worker.
 pub(super) fn run_thread(runtime: Arc<Shared>, index: usize, poller: Poller) {
-    urgency::answers();
+    if runtime.short_turns {
+        urgency::ask_for(urgency::SHORT);
+    }
     run_worker(runtime, index, poller);
 }
 
@@ -369,6 +371,12 @@ impl Worker {
 mod tests {
     use super::*;
     use crate::Runtime;
+
+    #[test]
+    fn by_default_there_may_be_three_for_each_or_thirty_and_no_more_than_may_be_asked_for() {
+        let most = [1, 2, 10, 11, 400].map(by_default);
+        assert_eq!(most, [0, 30, 30, 33, 1024]);
+    }
 
     #[test]
     fn as_many_are_started_as_have_tasks_until_enough_are_there_for_the_next_ones() {

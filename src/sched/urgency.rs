@@ -6,8 +6,9 @@
 //! slept has something new to look at, and one that computes has soon had its turn. Above all this is for
 //! spare workers ([`super::spare`]), which are there because others compute.
 //!
-//! **Threads of the pool ask for long ones.** They compute, or sleep in the kernel; and a thread that asks
-//! for nothing has what the worker that started it has asked for.
+//! **Threads of the pool ask for what the runtime's builder has**, because they would inherit the wish of the
+//! worker that starts them. Not for more: whoever yields falls behind by a whole turn, which a closure may do
+//! at each lock it waits for.
 //!
 //! **To run workers first** takes two more things, because one is not enough. **A thread of the pool then
 //! runs under `SCHED_IDLE`**: a thread that wakes interrupts it, and a processor that runs nothing else counts
@@ -15,8 +16,8 @@
 //! and waited is owed time. Next to no weight makes a little time a large debt; until it is paid, a worker that
 //! wakes on the same processor has had more than its part, is not let past, and nobody asks again before the
 //! next tick: it waits for the whole closure, with another processor idle. So **the thread yields before each
-//! closure**, by which it gives up what it is owed (seen on 6.18; an older kernel may only have it step behind
-//! the others once).
+//! closure**: it gives up what it is owed, and falls behind by a turn (seen on 6.18; an older kernel may only
+//! have it step behind the others once). At next to no weight a turn is several hundred times as long.
 //!
 //! All of it is advice: where the kernel refuses, nothing else depends on it. The calls themselves are made,
 //! because not every C library has functions for them that do it.
@@ -24,47 +25,40 @@
 use std::time::Duration;
 
 const THIS_THREAD: libc::c_long = 0;
-/// The shortest and the longest turns that the kernel grants.
-const SHORT: Duration = Duration::from_micros(100);
-const LONG: Duration = Duration::from_millis(100);
+const NO_FLAGS: libc::c_long = 0;
+/// The shortest turn that the kernel grants.
+pub(super) const SHORT: Duration = Duration::from_micros(100);
 
-/// The calling thread is a worker's.
-pub(super) fn answers() {
-    ask_for_turns_of(SHORT);
-}
-
-/// The calling thread is one of the blocking pool's.
-pub(super) fn computes() {
-    ask_for_turns_of(LONG);
-}
-
-fn ask_for_turns_of(length: Duration) {
+/// How the kernel schedules the calling thread, if that may ask for another length of its turns: whoever
+/// chose another policy has said who comes first, and a kernel that names no length takes none.
+fn attributes() -> Option<libc::sched_attr> {
     // SAFETY: all of its fields are numbers.
-    let mut now: libc::sched_attr = unsafe { std::mem::zeroed() };
+    let mut found: libc::sched_attr = unsafe { std::mem::zeroed() };
     let size = size_of::<libc::sched_attr>() as libc::c_long;
-    // SAFETY: writes at most `size` bytes into `now`.
+    // SAFETY: writes at most `size` bytes into `found`.
     let told = unsafe {
-        libc::syscall(
-            libc::SYS_sched_getattr,
-            THIS_THREAD,
-            &raw mut now,
-            size,
-            0_i64, // no flags
-        )
+        let at = &raw mut found;
+        libc::syscall(libc::SYS_sched_getattr, THIS_THREAD, at, size, NO_FLAGS)
     };
-    // Whoever chose another policy has said who comes first; a kernel that names no length takes none.
-    if told != 0 || now.sched_policy != libc::SCHED_OTHER as u32 || now.sched_runtime == 0 {
+    let ordinary = found.sched_policy == libc::SCHED_OTHER as u32;
+    (told == 0 && ordinary && found.sched_runtime != 0).then_some(found)
+}
+
+/// How long the turns of the calling thread are; nothing if it cannot ask for others.
+pub(super) fn turn() -> Option<Duration> {
+    attributes().map(|it| Duration::from_nanos(it.sched_runtime))
+}
+
+/// The calling thread wants turns of this length, from now on.
+pub(super) fn ask_for(turn: Duration) {
+    let Some(mut wanted) = attributes() else {
         return;
-    }
-    now.sched_runtime = length.as_nanos() as u64;
-    // SAFETY: only reads `now`.
+    };
+    wanted.sched_runtime = turn.as_nanos() as u64;
+    // SAFETY: only reads `wanted`.
     let _ = unsafe {
-        libc::syscall(
-            libc::SYS_sched_setattr,
-            THIS_THREAD,
-            &raw const now,
-            0_i64, // no flags
-        )
+        let at = &raw const wanted;
+        libc::syscall(libc::SYS_sched_setattr, THIS_THREAD, at, NO_FLAGS)
     };
 }
 
@@ -88,7 +82,7 @@ pub(super) fn stand_back() {
     };
 }
 
-/// The calling thread gives up what time it is owed.
+/// The calling thread gives up what time it is owed, and a turn.
 pub(super) fn forfeit() {
     std::thread::yield_now();
 }
