@@ -111,6 +111,29 @@ fn io_returns_an_error() {
 }
 
 #[test]
+fn a_first_read_that_need_not_wait_finds_what_is_there() {
+    use netpoll::{Fd, Kind};
+    use std::io::Write;
+    use std::net::{TcpListener, TcpStream};
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    no_switch_in(move || {
+        let refused = netpoll::Error::Refused(netpoll::Refusal::Unwinding);
+        // After the one in vain the next one would wait without a try, if it could.
+        for found in [Err(refused), Ok(1), Err(refused), Ok(1)] {
+            let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (conn, _) = listener.accept().unwrap();
+            if found.is_ok() {
+                client.write_all(b"x").unwrap();
+                conn.peek(&mut [0]).unwrap(); // it is there
+            }
+            conn.set_nonblocking(true).unwrap();
+            let conn = Fd::accepted(conn.into(), Kind::TCP);
+            assert_eq!(conn.read(&mut [0; 8]), found);
+        }
+    });
+}
+
+#[test]
 fn run_does_not_return_before_its_closure_has() {
     // In the runtime of the task that unwinds, and in another one.
     for same in [true, false] {

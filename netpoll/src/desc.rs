@@ -72,6 +72,9 @@ const EVENT_ERR: u32 = 1 << 1;
 /// Hang-up, half close, error or urgent data was seen: a short read no longer proves an empty
 /// socket. Never cleared.
 const NO_SKIP: u32 = 1 << 2;
+/// As long as nobody has waited to write, it need not be registered for that. Never changes.
+#[cfg(not(loom))]
+const READ_FIRST: u32 = 1 << 3;
 
 /// No timer is armed.
 const UNARMED: u64 = u64::MAX;
@@ -217,6 +220,35 @@ impl PollDesc {
             #[cfg(not(loom))]
             registrations: Mutex::new(Registrations::default()),
         }
+    }
+
+    /// [`PollDesc::new`] for a descriptor that will be read from first, and perhaps never waited for to write: a
+    /// registration for both directions would bring an event at once, which says that there is room. Only for
+    /// one whose errors come with `IN`, as those of a TCP connection do: `ERR` alone says nothing then.
+    ///
+    /// ```
+    /// use netpoll::{Mode, PollDesc, Poller, desc::Reactor};
+    /// use std::{os::fd::AsRawFd, sync::Arc, time::Duration};
+    /// for (desc, events) in [(PollDesc::read_first(), 0), (PollDesc::new(), 1)] {
+    ///     let (a, _b) = std::os::unix::net::UnixStream::pair()?;
+    ///     let (desc, poller) = (Arc::new(desc), Poller::new()?);
+    ///     poller.register(a.as_raw_fd(), &desc, Mode::Read).unwrap();
+    ///     assert_eq!(poller.poll(Some(Duration::ZERO))?, events); // there is room
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[cfg(not(loom))]
+    pub fn read_first() -> PollDesc {
+        PollDesc {
+            facts: AtomicU32::new(READ_FIRST),
+            ..PollDesc::new()
+        }
+    }
+
+    /// See [`PollDesc::read_first`].
+    #[cfg(not(loom))]
+    pub(crate) fn is_read_first(&self) -> bool {
+        self.facts.load(Relaxed) & READ_FIRST != 0
     }
 
     fn side(&self, mode: Mode) -> &Side {

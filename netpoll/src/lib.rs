@@ -86,6 +86,8 @@ pub mod sockaddr;
 #[cfg(not(loom))]
 mod sys;
 #[cfg(not(loom))]
+mod table;
+#[cfg(not(loom))]
 pub mod thread;
 #[cfg(not(loom))]
 mod timerfd;

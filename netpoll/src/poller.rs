@@ -11,9 +11,8 @@
 //! that came before it. [`Poller::poll`] is both.
 //!
 //! ## Stale events
-//! The kernel hands back a token: the descriptor's place in our table and a sequence number, 32 bits
-//! each. An event that was collected before its descriptor was closed, or that belongs to a
-//! duplicate that outlived it, finds the place empty or its number changed, and is dropped.
+//! The kernel hands back a token (`Table`). An event that was collected before its descriptor was closed, or that
+//! belongs to a duplicate that outlived it, finds the place empty or its number changed, and is dropped.
 //!
 //! ## Sleeping and waking
 //! [`WakeState`] has the table. Any number of wake-ups between two sleeps costs at most one system
@@ -35,12 +34,12 @@ use crate::error::Error;
 pub use crate::handle::PollerHandle;
 use crate::handle::Shared;
 use crate::removed::Removed;
+use crate::table::{Entry, Table};
 use crate::timerfd::TimerFd;
 use crate::timers::{Sleep, Target, Timers};
 use crate::wake_state::WakeState;
 use mio::unix::SourceFd;
 use mio::{Interest, Token};
-use slab::Slab;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
@@ -79,19 +78,10 @@ pub struct Poller {
     epoll: RefCell<mio::Poll>,
     events: RefCell<mio::Events>,
     batch: Batch,
-    descs: RefCell<Slab<Entry>>,
-    next_seq: Cell<u32>,
+    pub(crate) table: Table,
     timers: RefCell<Timers>,
     fired_up_to: Cell<u64>,
     timerfd: OnceCell<TimerFd>,
-}
-
-#[derive(Debug)]
-struct Entry {
-    seq: u32,
-    /// Registered for both directions, so that an event with only `ERR` in it means just that.
-    both: bool,
-    desc: Arc<PollDesc>,
 }
 
 impl Poller {
@@ -117,8 +107,7 @@ impl Poller {
             epoll: RefCell::new(epoll),
             events: RefCell::new(mio::Events::with_capacity(BATCH)),
             batch: Batch::default(),
-            descs: RefCell::new(Slab::new()),
-            next_seq: Cell::new(0),
+            table: Table::default(),
             timers: RefCell::new(Timers::default()),
             fired_up_to: Cell::new(0),
             timerfd: OnceCell::new(),
@@ -341,7 +330,7 @@ impl Poller {
     #[inline]
     fn dispatch(&self, turn: &Turn) {
         let counters = self.counters();
-        let descs = self.descs.borrow();
+        let descs = self.table.entries.borrow();
         let desc_of = |token: Token| descs.get(token.0 as u32 as usize);
         if let Some(entry) = turn.later.and_then(desc_of) {
             entry.desc.prefetch();
@@ -402,82 +391,6 @@ impl Poller {
         let _ = stale.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
     }
 
-    /// Drops the table entries of descriptors that were closed or have moved.
-    fn forget_removed(&self) {
-        let shared = &*self.handle.0;
-        let removed = shared.removed.take();
-        if removed.is_empty() {
-            return;
-        }
-        let mut descs = self.descs.borrow_mut();
-        for (key, seq) in removed {
-            if descs.get(key as usize).is_some_and(|e| e.seq == seq) {
-                descs.remove(key as usize);
-            }
-        }
-        shared
-            .counters
-            .descriptors
-            .store(descs.len() as u64, Ordering::Relaxed);
-    }
-
-    /// Enters a descriptor into the table and into epoll; `only` restricts it to one direction.
-    pub(crate) fn register(
-        &self,
-        fd: RawFd,
-        desc: &Arc<PollDesc>,
-        only: Option<Mode>,
-    ) -> Result<(u32, u32), Error> {
-        self.forget_removed();
-        let seq = self.next_seq.get();
-        self.next_seq.set(seq.wrapping_add(1));
-        let mut descs = self.descs.borrow_mut();
-        let key = descs.insert(Entry {
-            seq,
-            both: only.is_none(),
-            desc: desc.clone(),
-        });
-        let index = u32::try_from(key).expect("more than 2^32 descriptors");
-        let token = Token((seq as usize) << 32 | key);
-        // PRIORITY: urgent data ends a read early at its mark, which the skipped read must know.
-        let read = Interest::READABLE | Interest::PRIORITY;
-        let interest = match only {
-            None => read | Interest::WRITABLE,
-            Some(Mode::Read) => read,
-            Some(Mode::Write) => Interest::WRITABLE,
-        };
-        let shared = &*self.handle.0;
-        let mut done = shared
-            .registry
-            .register(&mut SourceFd(&fd), token, interest);
-        if let Err(err) = &done
-            && err.raw_os_error() == Some(libc::EEXIST)
-        {
-            // The same open file under the same number, left behind by a descriptor that was closed
-            // while a duplicate kept the file open, and has now got its number back.
-            let _ = shared.registry.deregister(&mut SourceFd(&fd));
-            done = shared
-                .registry
-                .register(&mut SourceFd(&fd), token, interest);
-        }
-        if let Err(err) = done {
-            descs.remove(key);
-            return Err(match err.raw_os_error() {
-                Some(libc::EPERM) => Error::NotPollable,
-                errno => Error::Sys {
-                    call: "epoll_ctl",
-                    errno: errno.unwrap_or(libc::EINVAL),
-                },
-            });
-        }
-        bump(&shared.counters.registrations, 1);
-        shared
-            .counters
-            .descriptors
-            .store(descs.len() as u64, Ordering::Relaxed);
-        Ok((index, seq))
-    }
-
     /// Interrupts up to `most` of those who wait for a descriptor registered here; returns how many.
     /// For a runtime that ends: who waits without a task is known nowhere else.
     ///
@@ -488,7 +401,7 @@ impl Poller {
     /// ```
     pub fn interrupt_some(&self, most: usize) -> usize {
         let mut waited = Vec::new();
-        for (_, entry) in self.descs.borrow().iter() {
+        for (_, entry) in self.table.entries.borrow().iter() {
             for mode in [Mode::Read, Mode::Write] {
                 if waited.len() < most && self.is_waited_here(&entry.desc, mode) {
                     waited.push((entry.desc.clone(), mode));
@@ -516,7 +429,11 @@ impl Poller {
             self.is_waited_here(&entry.desc, Mode::Read)
                 || self.is_waited_here(&entry.desc, Mode::Write)
         };
-        self.descs.borrow().iter().any(|(_, entry)| waits(entry))
+        self.table
+            .entries
+            .borrow()
+            .iter()
+            .any(|(_, entry)| waits(entry))
     }
 
     /// Does somebody wait in this direction, and for an event from here? One whose other direction is

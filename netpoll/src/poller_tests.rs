@@ -96,7 +96,7 @@ fn a_file_that_epoll_does_not_take_is_not_pollable() {
     let result = poller.register(file.as_raw_fd(), &desc, None);
     assert_eq!(result, Err(Error::NotPollable));
     poller.poll(Some(Duration::ZERO)).unwrap();
-    assert_eq!(poller.descs.borrow().len(), 0);
+    assert_eq!(poller.table.entries.borrow().len(), 0);
 }
 
 /// Go: `TestReadError/ErrNotPollable`, which needs `/dev/net/tun`.
@@ -177,7 +177,11 @@ fn an_event_collected_but_not_delivered_when_its_descriptor_is_closed_reaches_no
     let (c, _peer) = UnixStream::pair().unwrap();
     let new = Arc::new(PollDesc::new());
     new.register(c.as_raw_fd(), Mode::Read, &poller).unwrap();
-    assert_eq!(poller.descs.borrow().len(), 2, "the place is used again");
+    assert_eq!(
+        poller.table.entries.borrow().len(),
+        2,
+        "the place is used again"
+    );
     assert!(poller.deliver() && poller.deliver());
     let stale = poller.counters().stale_events.load(Ordering::Relaxed);
     assert_eq!(stale, 1);

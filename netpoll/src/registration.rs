@@ -1,15 +1,16 @@
 //! Which pollers a descriptor is registered with.
 //!
 //! Registration is lazy: a descriptor whose operations never meet EAGAIN costs no `epoll_ctl`. It is
-//! edge-triggered and for both directions, at the first wait. Each direction has a *home*, the
-//! poller on which its waiter parks:
+//! edge-triggered, at the first wait. Each direction has a *home*, the poller on which its waiter parks:
 //!
-//! | the other direction       | what a waiter on a new poller does                                   |
-//! |---------------------------|----------------------------------------------------------------------|
-//! | has nobody waiting        | registers both directions here, takes every older registration away  |
-//! | is waited for elsewhere   | registers its own direction here; the other one keeps its home       |
+//! | the other direction          | what a waiter on a new poller does                                   |
+//! |------------------------------|----------------------------------------------------------------------|
+//! | is waited for elsewhere      | registers its own direction here; the other one keeps its home       |
+//! | is registered here, alone    | widens that registration: it is for both directions then             |
+//! | none of this, and this is a reader of an accepted connection to which nobody has waited to write | registers its own direction here, takes every older registration away |
+//! | none of this                 | registers both directions here, takes every older registration away  |
 //!
-//! The second row is decided by a look at the other slot. A waiter that was just about to park there
+//! The first row is decided by a look at the other slot. A waiter that was just about to park there
 //! is not missed: it looks at its home again after it has entered its slot, and whoever moves a home
 //! interrupts the slot after the move.
 
@@ -41,6 +42,12 @@ impl Registration {
             place: key | which << KEY_BITS,
             seq,
         }
+    }
+
+    /// It was widened, and its entry has a new number.
+    fn now_is_for_both(&mut self, seq: u32) {
+        self.place = self.key();
+        self.seq = seq;
     }
 
     fn key(&self) -> u32 {
@@ -79,6 +86,14 @@ impl Registrations {
         }
     }
 
+    /// The one with `poller`.
+    fn at(&mut self, poller: &Poller) -> Option<&mut Registration> {
+        let both = [self.one.as_mut(), self.another.as_deref_mut()];
+        both.into_iter()
+            .flatten()
+            .find(|r| r.poller.id() == poller.id())
+    }
+
     /// Takes out those that `leaves` says.
     fn take_if(&mut self, leaves: impl Fn(&Registration) -> bool) -> [Option<Registration>; 2] {
         [
@@ -113,33 +128,32 @@ impl PollDesc {
         }
         let leaves = |r: &Registration| {
             let home = r.poller.id();
-            let keep = (!moves && home == kept && home != poller.id())
-                || (home == poller.id() && r.only() != Some(other));
-            !keep
+            home != poller.id() && (moves || home != kept)
         };
         for r in regs.take_if(leaves).into_iter().flatten() {
-            if r.poller.id() != poller.id() && self.is_armed_by(other, r.poller.id()) {
+            if self.is_armed_by(other, r.poller.id()) {
                 r.poller.disarmed();
             }
             r.poller.deregister(fd, r.key(), r.seq, true);
         }
-        if !regs.iter().any(|r| r.poller.id() == poller.id()) {
-            let only = if moves || kept == poller.id() {
-                None
-            } else {
-                Some(mode)
-            };
-            let entered = match poller.register(fd, self, only) {
-                Ok(entered) => entered,
-                Err(err) => {
-                    self.forget_homes_without_entry(&regs);
-                    return Err(err);
-                }
-            };
-            regs.add(Registration::new(poller.handle().clone(), entered, only));
+        let alone = mode == Mode::Read && kept == 0 && self.is_read_first();
+        let entered = match regs.at(poller) {
+            Some(r) if r.only() == Some(other) => {
+                poller.widen(fd, r.key()).map(|seq| r.now_is_for_both(seq))
+            }
+            Some(_) => Ok(()),
+            None => {
+                let only = (alone || !moves && kept != poller.id()).then_some(mode);
+                let entered = poller.register(fd, self, only);
+                entered.map(|at| regs.add(Registration::new(poller.handle().clone(), at, only)))
+            }
+        };
+        if let Err(err) = entered {
+            self.forget_homes_without_entry(&regs);
+            return Err(err);
         }
         self.set_home(mode, poller.id());
-        if moves && kept != poller.id() {
+        if moves && kept != poller.id() && !alone {
             self.set_home(other, poller.id());
             self.interrupt(other);
         }
@@ -302,5 +316,55 @@ mod tests {
         }
         assert_eq!(two.poll(Some(Duration::ZERO)).unwrap(), 0, "it has left");
         assert_eq!(one.poll(Some(Duration::ZERO)).unwrap(), 1);
+    }
+
+    #[test]
+    fn a_registration_for_reading_that_is_widened_tells_what_comes_after_from_what_came_before() {
+        use std::io::Write;
+        let (a, mut b) = std::os::unix::net::UnixStream::pair().unwrap();
+        let (poller, desc) = (Poller::new().unwrap(), Arc::new(PollDesc::read_first()));
+        let now = || poller.poll(Some(Duration::ZERO)).unwrap();
+        let count = |counter: &std::sync::atomic::AtomicU64| counter.load(SeqCst);
+        let counters = poller.counters();
+        desc.register(a.as_raw_fd(), Mode::Read, &poller).unwrap();
+        assert_eq!(desc.home(Mode::Write), 0, "nobody would hear of room");
+        assert_eq!(now(), 0, "there is room, and nobody has asked");
+        b.write_all(b"x").unwrap();
+        poller.collect(Some(Duration::ZERO)).unwrap();
+        desc.register(a.as_raw_fd(), Mode::Write, &poller).unwrap();
+        assert_eq!(desc.home(Mode::Write), poller.id());
+        while poller.deliver() {}
+        assert_eq!(
+            (count(&counters.events), count(&counters.stale_events)),
+            (0, 1)
+        );
+        assert!(desc.is_quiet(Mode::Read) && desc.is_quiet(Mode::Write));
+        // The kernel has looked anew, and what was dropped comes again.
+        assert_eq!(now(), 1);
+        assert!(!desc.is_quiet(Mode::Read) && !desc.is_quiet(Mode::Write));
+        desc.deregister(a.as_raw_fd(), true);
+        b.write_all(b"y").unwrap();
+        assert_eq!((now(), count(&counters.registrations)), (0, 1));
+        poller.is_waited_for(); // looks, and so forgets
+        assert_eq!(count(&counters.descriptors), 0);
+    }
+
+    #[test]
+    fn a_widening_that_fails_leaves_the_registration_as_it_was() {
+        let (a, b) = std::os::unix::net::UnixStream::pair().unwrap();
+        let (poller, desc) = (Poller::new().unwrap(), Arc::new(PollDesc::read_first()));
+        desc.register(a.as_raw_fd(), Mode::Read, &poller).unwrap();
+        let err = desc.register(-1, Mode::Write, &poller).unwrap_err();
+        assert_eq!(err.errno(), Some(libc::EBADF));
+        assert_eq!(
+            (desc.home(Mode::Read), desc.home(Mode::Write)),
+            (poller.id(), 0)
+        );
+        drop(b);
+        assert_eq!(poller.poll(Some(Duration::ZERO)).unwrap(), 1);
+        assert!(
+            !desc.is_quiet(Mode::Read),
+            "the event is not taken for a stale one"
+        );
     }
 }

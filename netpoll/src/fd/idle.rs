@@ -18,7 +18,7 @@
 //! out, or the descriptor is no socket. (Of a socket that was made elsewhere nobody here knows whether it
 //! has duplicates. Who waits with one may be told of what another has taken; the read then waits.)
 
-use super::{Fd, Held, READ};
+use super::{EMPTY, Fd, Held, READ, UNKNOWN};
 use crate::desc::Mode;
 use crate::error::Error;
 use crate::park::{self, Waiter};
@@ -153,18 +153,23 @@ impl Fd {
         };
         // As in `wait_readable`: a socket known to be empty need not be asked.
         let mut sure = !again
-            && self.drained.load(Relaxed)
+            && self.known.load(Relaxed) == EMPTY
             && self.desc.home(Mode::Read) != 0
             && self.desc.is_quiet(Mode::Read);
         if !sure {
             self.desc.check(Mode::Read)?;
+            sure = !again && self.is_fresh() && !self.try_comes_first();
         }
         loop {
             if !sure {
                 self.desc.reset(Mode::Read);
-                self.drained.store(false, Relaxed);
+                let fresh = self.is_fresh();
+                self.known.store(UNKNOWN, Relaxed);
                 if self.is_ready_now(libc::POLLIN | libc::POLLRDHUP)? {
                     return Ok(Watched::Ready);
+                }
+                if fresh {
+                    self.first_was_vain();
                 }
             }
             sure = false;
@@ -216,7 +221,7 @@ impl Fd {
         let ends = fresh && alone && self.desc.is_plain();
         if ends {
             // The readiness is used up, and no try was made for it.
-            self.drained.store(false, Relaxed);
+            self.known.store(UNKNOWN, Relaxed);
             drop(Held::<READ>(self));
         }
         ends
@@ -243,7 +248,7 @@ impl Fd {
     /// # Safety
     /// As for [`Fd::watch_readable`] with `again`.
     pub unsafe fn leave_watch(&self) {
-        self.drained.store(false, Relaxed);
+        self.known.store(UNKNOWN, Relaxed);
         drop(Held::<READ>(self));
     }
 }

@@ -15,6 +15,7 @@
 //! | `mod.rs`   | new, lock, reference, deadlines, close                   |
 //! | `read.rs`  | read, readv, waiting for readability, the skipped read   |
 //! | `read_turn.rs` | a read in pieces, for a small stack while it waits   |
+//! | `first_read.rs` | the first read of an accepted connection             |
 //! | `write.rs` | write, writev, waiting for writability                   |
 //! | `idle.rs`  | waiting for readability without a thread or a task       |
 //! | `hold.rs`  | a reference for as long as somebody else uses the number |
@@ -23,6 +24,7 @@
 //!
 //! Go: `internal/poll/fd_unix.go`.
 
+mod first_read;
 mod hold;
 mod idle;
 mod read;
@@ -42,7 +44,7 @@ use crate::park::{self, Reason};
 use crate::slot::Slot;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 /// The most that one system call is asked to move on a stream. Go: `maxRW`.
 const MAX_RW: usize = 1 << 30;
@@ -127,8 +129,8 @@ impl Kind {
 pub struct Fd {
     sysfd: RawFd,
     kind: Kind,
-    /// The last read emptied the socket. Written under the read lock.
-    drained: AtomicBool,
+    /// What the next read would find, as far as that is known. Written under the read lock.
+    known: AtomicU8,
     /// The descriptor was handed out, so a duplicate may outlive ours.
     exposed: AtomicBool,
     destroyed: AtomicBool,
@@ -137,6 +139,13 @@ pub struct Fd {
     /// Where the closer waits for the last operation.
     closer: Slot,
 }
+
+/// Nothing: the next read tries.
+const UNKNOWN: u8 = 0;
+/// The last read has emptied the socket: until the next event another one would be in vain.
+const EMPTY: u8 = 1;
+/// Nobody has read from it yet, and it was just accepted: what the connections before it tell.
+const FRESH: u8 = 2;
 
 /// Which lock is held, where that is known when the program is compiled.
 const READ: bool = false;
@@ -186,12 +195,17 @@ impl Fd {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn from_nonblocking(fd: OwnedFd, kind: Kind) -> Fd {
+        Fd::with_desc(fd, kind, PollDesc::new(), UNKNOWN)
+    }
+
+    #[inline]
+    fn with_desc(fd: OwnedFd, kind: Kind, desc: PollDesc, known: u8) -> Fd {
         Fd {
             mutex: FdMutex::new(),
-            desc: Arc::new(PollDesc::new()),
+            desc: Arc::new(desc),
             sysfd: fd.into_raw_fd(),
             kind,
-            drained: AtomicBool::new(false),
+            known: AtomicU8::new(known),
             exposed: AtomicBool::new(false),
             destroyed: AtomicBool::new(false),
             closer: Slot::new(),

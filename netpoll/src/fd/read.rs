@@ -1,6 +1,6 @@
 //! Reading, and the read that is skipped because it must fail.
 
-use super::{Fd, MAX_IOV, MAX_RW, MAX_RW_COUNT, READ, count};
+use super::{EMPTY, FRESH, Fd, MAX_IOV, MAX_RW, MAX_RW_COUNT, READ, UNKNOWN, count};
 use crate::desc::Mode;
 use crate::error::{Error, errno};
 use crate::park::{self, Reason};
@@ -119,15 +119,19 @@ impl Fd {
     }
 
     /// The usual way to the first try of a read: waits if the read could only meet EAGAIN. False if a
-    /// wait could not begin or did not end with a readiness.
+    /// wait could not begin or did not end with a readiness; [`Fd::skip_on`] goes on from there.
     ///
     /// A read that came back short on a TCP stream has emptied it, and until the next event another
     /// one could only meet EAGAIN: it is skipped, and the caller parks at once. Not after a half
     /// close, a hang-up, an error or urgent data, where a short read proves nothing.
     #[inline(always)]
     pub(super) fn is_ready_to_try(&self) -> bool {
-        if self.drained.load(Relaxed) && self.desc.is_quiet(Mode::Read) {
-            return park::with_current(|p| p.skip_read(&self.desc));
+        match self.known.load(Relaxed) {
+            EMPTY if self.desc.is_quiet(Mode::Read) => {
+                return park::with_current(|p| p.skip_read(&self.desc));
+            }
+            FRESH => return false,
+            _ => {}
         }
         self.desc.reset(Mode::Read);
         true
@@ -141,7 +145,7 @@ impl Fd {
     pub(super) fn before_read(&self) -> Result<(), Error> {
         self.desc.check(Mode::Read)?;
         if !self.is_ready_to_try() {
-            self.wait_again(Mode::Read, Reason::Read)?;
+            self.skip_on()?;
         }
         Ok(())
     }
@@ -150,15 +154,16 @@ impl Fd {
     #[inline]
     pub(super) fn has_read(&self, n: usize, want: usize) {
         let short = self.kind.skip_short_read && n != 0 && n < want;
-        if short != self.drained.load(Relaxed) {
-            self.drained.store(short, Relaxed);
+        let known = if short { EMPTY } else { UNKNOWN };
+        if known != self.known.load(Relaxed) {
+            self.known.store(known, Relaxed);
         }
     }
 
     /// A readiness was used up without a try: the next read looks for itself.
     #[cold]
     pub(super) fn owes_a_try(&self) {
-        self.drained.store(false, Relaxed);
+        self.known.store(UNKNOWN, Relaxed);
     }
 
     /// A read has failed. `Ok` is "try again": after a wait, if that was what it took.
@@ -167,7 +172,7 @@ impl Fd {
         match errno {
             libc::EINTR => Ok(()),
             libc::EAGAIN if self.kind.pollable => {
-                self.count_eagain();
+                self.has_not_read();
                 self.wait(Mode::Read, Reason::Read)
             }
             errno => Err(Error::Sys {
@@ -197,19 +202,19 @@ impl Fd {
     pub fn wait_readable(&self) -> Result<(), Error> {
         let _held = self.lock::<READ>()?;
         self.desc.check(Mode::Read)?;
-        let sure = self.drained.load(Relaxed)
+        let sure = self.known.load(Relaxed) == EMPTY
             && self.desc.home(Mode::Read) != 0
             && self.desc.is_quiet(Mode::Read);
         if !sure {
             self.desc.reset(Mode::Read);
             if self.is_ready_now(libc::POLLIN | libc::POLLRDHUP)? {
-                self.drained.store(false, Relaxed);
+                self.known.store(UNKNOWN, Relaxed);
                 return Ok(());
             }
         }
         loop {
             self.wait(Mode::Read, Reason::Read)?;
-            self.drained.store(false, Relaxed);
+            self.known.store(UNKNOWN, Relaxed);
             if self.is_ready_now(libc::POLLIN | libc::POLLRDHUP)? {
                 return Ok(());
             }
@@ -268,7 +273,7 @@ impl Fd {
     ) -> Result<T, Error> {
         let _held = self.lock::<READ>()?;
         self.desc.prepare(Mode::Read)?;
-        self.drained.store(false, Relaxed);
+        self.known.store(UNKNOWN, Relaxed);
         self.attempt(Mode::Read, name, |fd| {
             // SAFETY: the lock's reference keeps the descriptor open.
             let fd = unsafe { BorrowedFd::borrow_raw(fd) };

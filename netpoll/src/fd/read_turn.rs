@@ -20,7 +20,6 @@
 use super::{Fd, Held, READ, side};
 use crate::desc::Mode;
 use crate::error::Error;
-use crate::park::Reason;
 use crate::sys;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -253,7 +252,7 @@ impl ReadTurn<'_> {
         // Where this ends in an error, the readiness is not used up.
         match std::mem::replace(&mut self.stage, Stage::Begun) {
             Stage::Outside | Stage::Begun | Stage::Done => self.fd.before_read()?,
-            Stage::Disturbed => self.fd.wait_again(Mode::Read, Reason::Read)?,
+            Stage::Disturbed => self.fd.skip_on()?,
             Stage::Failed => self.fd.not_read(self.errno)?,
             Stage::Ready => {}
         }

@@ -306,7 +306,7 @@ impl Shared {
         } else {
             Kind::TCP
         };
-        let fd = Fd::from_nonblocking(fd, kind);
+        let fd = Fd::accepted(fd, kind);
         let inner = Inner::new(fd, self.version, peer, self.local_of_conns.clone());
         if let Some(keep_alive) = &self.missing {
             inner.set_defaults(keep_alive);

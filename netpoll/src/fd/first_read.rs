@@ -1,0 +1,147 @@
+//! The first read of an accepted connection: whether to try it, or to wait at once.
+//!
+//! The request of a new connection may have come with it, or it comes a moment later. A try that is too
+//! early costs a system call for nothing. A wait that was not needed costs no system call more, because
+//! nearly every connection is registered sooner or later, and the kernel then reports what is there
+//! already; but it costs a turn. Which of the two it will be, the connections before it tell: as a rule their
+//! clients are of one kind. So each thread has a guess, [`FirstReads`], made of its tries:
+//!
+//! | the last tries                | the connections after it                              |
+//! |-------------------------------|-------------------------------------------------------|
+//! | found something               | are tried                                             |
+//! | `n` in a row found nothing    | 2ⁿ - 1 of them, at most [`MOST`], wait at once; then one is tried |
+//!
+//! Who cannot wait tries: a task that must not park, a thread that gets no poller, a connection that
+//! cannot be registered. And a thread that has served no connection yet makes a poller only after a try.
+//!
+//! Go: none; its first read tries, as every read.
+
+use super::{FRESH, Fd, Kind, UNKNOWN};
+use crate::counters::bump;
+use crate::desc::{Mode, PollDesc};
+use crate::error::Error;
+use crate::park::{self, Reason};
+use std::cell::Cell;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// The most connections that wait without a try between two that are tried.
+const MOST: u8 = 63;
+
+thread_local! {
+    static GUESS: FirstReads = const { FirstReads::new() };
+}
+
+/// What the first reads of connections have found on a thread.
+struct FirstReads {
+    /// How many of the next connections wait at once.
+    left: Cell<u8>,
+    /// How many there were of them since the last try; none if that has found something.
+    run: Cell<u8>,
+    /// [`FirstReads::run`] as it was before the last try, for if that is in vain.
+    before: Cell<u8>,
+}
+
+impl FirstReads {
+    const fn new() -> FirstReads {
+        FirstReads {
+            left: Cell::new(0),
+            run: Cell::new(0),
+            before: Cell::new(0),
+        }
+    }
+
+    /// Whether to try the next one. If so, it counts as one that finds something until
+    /// [`FirstReads::was_vain`] says otherwise.
+    fn is_worth_a_try(&self) -> bool {
+        if let Some(left) = self.left.get().checked_sub(1) {
+            self.left.set(left);
+            return false;
+        }
+        self.before.set(self.run.take());
+        true
+    }
+
+    /// The last try has found nothing.
+    fn was_vain(&self) {
+        let run = (2 * self.before.get() + 1).min(MOST);
+        self.run.set(run);
+        self.left.set(run);
+    }
+}
+
+impl Fd {
+    /// Takes over a connection that was just accepted, in non-blocking mode: like
+    /// [`Fd::from_nonblocking`], but its first read waits without a try if those of the connections before it
+    /// have found nothing.
+    ///
+    /// ```
+    /// use netpoll::{Fd, Kind};
+    /// use std::net::{TcpListener, TcpStream};
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let client = Fd::new(TcpStream::connect(listener.local_addr()?)?.into(), Kind::TCP)?;
+    /// let listener = Fd::new(listener.into(), Kind::STREAM)?;
+    /// let conn = Fd::accepted(listener.accept()?.0, Kind::TCP);
+    /// client.write(b"hello").unwrap();
+    /// assert_eq!(conn.read(&mut [0; 64]), Ok(5)); // either way
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[inline]
+    pub fn accepted(fd: OwnedFd, kind: Kind) -> Fd {
+        if kind.skip_short_read {
+            Fd::with_desc(fd, kind, PollDesc::read_first(), FRESH)
+        } else {
+            Fd::from_nonblocking(fd, kind)
+        }
+    }
+
+    /// After a skipped read whose wait did not end with a readiness, or could not begin; and before the
+    /// first one of an accepted connection. `Ok` is "try now". The read lock is held.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn skip_on(&self) -> Result<(), Error> {
+        let fresh = self.is_fresh();
+        if fresh && self.try_comes_first() {
+            self.desc.reset(Mode::Read);
+            return Ok(());
+        }
+        match self.wait_again(Mode::Read, Reason::Read) {
+            // What is there can be read all the same; and if nothing is, that leads to the same error.
+            Err(Error::Sys { .. } | Error::NotPollable) if fresh => Ok(()),
+            waited => waited,
+        }
+    }
+
+    /// Has nobody read from it yet, and do the first reads of others tell something about it?
+    pub(super) fn is_fresh(&self) -> bool {
+        self.known.load(Relaxed) == FRESH
+    }
+
+    /// For one that is fresh: a try, or a wait. If it is a try, [`Fd::first_was_vain`] must be told.
+    pub(super) fn try_comes_first(&self) -> bool {
+        if GUESS.with(FirstReads::is_worth_a_try) {
+            return true;
+        }
+        park::with_current(|p| {
+            let waits = p.may_park().is_ok();
+            if waits && let Ok(poller) = p.try_poller() {
+                bump(&poller.counters().skipped_reads, 1);
+            }
+            !waits
+        })
+    }
+
+    /// The first try has found nothing.
+    pub(super) fn first_was_vain(&self) {
+        GUESS.with(FirstReads::was_vain);
+    }
+
+    /// A try has met EAGAIN.
+    pub(super) fn has_not_read(&self) {
+        self.count_eagain();
+        if self.is_fresh() {
+            self.known.store(UNKNOWN, Relaxed);
+            self.first_was_vain();
+        }
+    }
+}

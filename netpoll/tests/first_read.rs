@@ -1,0 +1,321 @@
+//! The first read of an accepted connection: where those before it have found nothing it waits without a
+//! try, and whatever it finds or waits for, it finds.
+
+mod support;
+
+use netpoll::{Error, Fd, Kind, Mode, PollerHandle};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+use support::{BOUND, Blocked, after, fill, is_ready, start, until};
+
+/// A client, and the connection that was accepted from it.
+fn pair(listener: &TcpListener) -> (Fd, Fd) {
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (conn, _) = listener.accept().unwrap();
+    conn.set_nonblocking(true).unwrap();
+    let conn = Fd::accepted(conn.into(), Kind::TCP);
+    conn.set_deadline(&[Mode::Read, Mode::Write], after(BOUND))
+        .unwrap();
+    (Fd::new(client.into(), Kind::TCP).unwrap(), conn)
+}
+
+fn listener() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").unwrap()
+}
+
+fn get(counter: &AtomicU64) -> u64 {
+    counter.load(SeqCst)
+}
+
+/// A thread that reads from each connection it gets once, and keeps it.
+struct Server {
+    thread: Blocked<Vec<Fd>>,
+    conns: mpsc::Sender<Fd>,
+    read: mpsc::Receiver<Result<usize, Error>>,
+    listener: TcpListener,
+}
+
+/// How many reads have met EAGAIN, and how many were skipped.
+fn tries(handle: &PollerHandle) -> (u64, u64) {
+    let counters = handle.counters();
+    (get(&counters.eagains), get(&counters.skipped_reads))
+}
+
+impl Server {
+    fn new() -> Server {
+        let (conns, from) = mpsc::channel::<Fd>();
+        let (tell, read) = mpsc::channel();
+        let thread = start(move || {
+            let mut kept = Vec::new();
+            for conn in from {
+                tell.send(conn.read(&mut [0; 64])).unwrap();
+                kept.push(conn);
+            }
+            kept
+        });
+        Server {
+            thread,
+            conns,
+            read,
+            listener: listener(),
+        }
+    }
+
+    /// A connection whose request comes when the server waits for it.
+    fn late(&self) {
+        let (client, conn) = pair(&self.listener);
+        self.conns.send(conn).unwrap();
+        until("it waits", || self.thread.handle.is_sleeping());
+        client.write(b"late").unwrap();
+        assert_eq!(self.read.recv_timeout(BOUND), Ok(Ok(4)));
+    }
+
+    /// A connection that comes with its request, or with what `sends` does.
+    fn prompt(&self, sends: impl FnOnce(&Fd, &Fd)) -> Result<usize, Error> {
+        let (client, conn) = pair(&self.listener);
+        sends(&client, &conn);
+        until("it is there", || is_ready(&conn, libc::POLLIN));
+        self.conns.send(conn).unwrap();
+        self.read.recv_timeout(BOUND).unwrap()
+    }
+
+    fn tries(&self) -> (u64, u64) {
+        tries(&self.thread.handle)
+    }
+}
+
+#[test]
+fn the_more_first_reads_are_in_vain_the_more_connections_wait_without_a_try() {
+    let server = Server::new();
+    // Tried: the 1st, the 3rd, the 7th, the 15th, the 31st, the 63rd, and then every 64th.
+    let (mut vain, mut skipped) = (0, 0);
+    for nth in 1..=200u64 {
+        server.late();
+        let tried = if nth < 64 {
+            (nth + 1).is_power_of_two()
+        } else {
+            nth % 64 == 63
+        };
+        (vain, skipped) = (vain + u64::from(tried), skipped + u64::from(!tried));
+        assert_eq!(server.tries(), (vain, skipped), "connection {nth}");
+    }
+}
+
+#[test]
+fn a_first_read_that_finds_something_lets_the_next_ones_try() {
+    let server = Server::new();
+    for _ in 1..=6 {
+        server.late();
+    }
+    assert_eq!(server.tries(), (2, 4));
+    // The seventh is tried, and so is every one after it: all of them find something.
+    for _ in 0..20 {
+        assert_eq!(
+            server.prompt(|client, _| client.write(b"x").unwrap()),
+            Ok(1)
+        );
+    }
+    assert_eq!(server.tries(), (2, 4));
+    // It begins anew.
+    for tried in [1, 0, 1, 0, 0, 0, 1] {
+        let before = server.tries();
+        server.late();
+        let (vain, skipped) = server.tries();
+        assert_eq!((vain - before.0, skipped - before.1), (tried, 1 - tried));
+    }
+}
+
+#[test]
+fn what_is_there_before_a_first_read_that_is_not_tried_is_found() {
+    let reset = Error::Sys {
+        call: "read",
+        errno: libc::ECONNRESET,
+    };
+    type Sends = fn(&Fd, &Fd);
+    let cases: [(Sends, Result<usize, Error>); 4] = [
+        (|client, _| client.write(b"abc").unwrap(), Ok(3)),
+        (|client, _| client.shutdown(Shutdown::Write).unwrap(), Ok(0)),
+        (
+            |client, _| {
+                client.write(b"abcd").unwrap();
+                client.close().unwrap();
+            },
+            Ok(4),
+        ),
+        (
+            |client, conn| {
+                // Closed with something unread, it resets.
+                conn.write(b"x").unwrap();
+                until("it is there", || is_ready(client, libc::POLLIN));
+                client.close().unwrap();
+            },
+            Err(reset),
+        ),
+    ];
+    for (sends, found) in cases {
+        let server = Server::new();
+        (0..7).for_each(|_| server.late());
+        let (vain, skipped) = server.tries();
+        assert_eq!(server.prompt(sends), found);
+        assert_eq!(server.tries(), (vain, skipped + 1));
+    }
+}
+
+#[test]
+fn the_reads_after_a_first_one_are_like_any_other() {
+    let listener = listener();
+    let addr = listener.local_addr().unwrap();
+    let clients = start(move || {
+        for _ in 0..100 {
+            let client = TcpStream::connect(addr).unwrap();
+            let client = Fd::new(client.into(), Kind::TCP).unwrap();
+            client.set_deadline(&[Mode::Read], after(BOUND)).unwrap();
+            for i in 0..3u64 {
+                client.write(&i.to_le_bytes()).unwrap();
+                assert_eq!(client.read(&mut [0; 64]), Ok(8));
+            }
+            client.shutdown(Shutdown::Write).unwrap();
+            assert_eq!(client.read(&mut [0; 64]), Ok(0));
+        }
+    });
+    for _ in 0..100 {
+        let (conn, _) = listener.accept().unwrap();
+        conn.set_nonblocking(true).unwrap();
+        let conn = Fd::accepted(conn.into(), Kind::TCP);
+        conn.set_deadline(&[Mode::Read], after(BOUND)).unwrap();
+        let mut buf = [0; 64];
+        while let n @ 1.. = conn.read(&mut buf).unwrap() {
+            conn.write(&buf[..n]).unwrap();
+        }
+        assert_eq!(conn.read(&mut buf), Ok(0));
+    }
+    clients.join();
+}
+
+/// Has the calling thread's next connections wait without a try.
+fn teach(listener: &TcpListener) {
+    let handle = support::my_handle();
+    for _ in 0..7 {
+        let (_client, conn) = pair(listener);
+        let before = tries(&handle);
+        until("it waits", || {
+            conn.set_deadline(&[Mode::Read], after(Duration::from_millis(1)))
+                .unwrap();
+            assert_eq!(conn.read(&mut [0; 8]), Err(Error::Timeout));
+            tries(&handle) != before
+        });
+    }
+}
+
+#[test]
+fn a_first_read_that_is_not_tried_keeps_its_deadline() {
+    let listener = listener();
+    teach(&listener);
+    let (client, conn) = pair(&listener);
+    let before = tries(&support::my_handle());
+    until("it waits", || {
+        conn.set_deadline(&[Mode::Read], after(Duration::from_millis(1)))
+            .unwrap();
+        assert_eq!(conn.read(&mut [0; 8]), Err(Error::Timeout));
+        tries(&support::my_handle()) != before
+    });
+    conn.set_deadline(&[Mode::Read], after(BOUND)).unwrap();
+    client.write(b"x").unwrap();
+    assert_eq!(conn.read(&mut [0; 8]), Ok(1));
+}
+
+#[test]
+fn one_that_cannot_be_waited_for_is_tried_all_the_same() {
+    teach(&listener());
+    let path = std::env::temp_dir().join(format!("first-read-{}", std::process::id()));
+    std::fs::write(&path, "hello").unwrap();
+    let file = std::fs::File::open(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let kind = Kind {
+        socket: false,
+        ..Kind::TCP
+    };
+    let before = support::my_handle().counters().registrations.load(SeqCst);
+    assert_eq!(Fd::accepted(file.into(), kind).read(&mut [0; 8]), Ok(5));
+    let after = support::my_handle().counters().registrations.load(SeqCst);
+    assert_eq!(before, after, "epoll takes no files");
+}
+
+#[test]
+fn a_connection_that_is_read_first_brings_no_event_before_its_request() {
+    let listener = listener();
+    let (client, conn) = pair(&listener);
+    let reader = start(move || (conn.read(&mut [0; 8]), conn)).asleep();
+    let events = || get(&reader.handle.counters().events);
+    // One turn more, in which an event that says that there is room would have come.
+    let turns = get(&reader.handle.counters().sleeps);
+    reader.handle.wake();
+    until("it sleeps again", || {
+        get(&reader.handle.counters().sleeps) > turns && reader.handle.is_sleeping()
+    });
+    assert_eq!(events(), 0);
+    client.write(b"x").unwrap();
+    assert_eq!(reader.join().0, Ok(1));
+}
+
+#[test]
+fn whoever_waits_to_write_after_a_first_read_is_heard() {
+    for reads_meanwhile in [false, true] {
+        let listener = listener();
+        let (client, conn) = pair(&listener);
+        let conn = Arc::new(conn);
+        let shared = conn.clone();
+        let writer = start(move || {
+            assert_eq!(shared.read(&mut [0; 8]), Ok(1));
+            shared.write(&vec![7; 1 << 24]).map_err(|p| p.error)
+        });
+        let writer = writer.asleep();
+        client.write(b"x").unwrap();
+        until("the buffers are full", || !is_ready(&conn, libc::POLLOUT));
+        let writer = writer.asleep();
+        let registered = get(&writer.handle.counters().registrations);
+        assert_eq!(registered, 1, "the second direction joins the first");
+        let reader = reads_meanwhile.then(|| {
+            let conn = conn.clone();
+            start(move || conn.read(&mut [0; 8])).asleep()
+        });
+        let drainer = start(move || {
+            let mut left = 1 << 24;
+            while left > 0 {
+                left -= client.read(&mut vec![0; 1 << 16]).unwrap();
+            }
+            client.write(b"y").unwrap();
+            client
+        });
+        assert_eq!(writer.join(), Ok(()));
+        if let Some(reader) = reader {
+            assert_eq!(reader.join(), Ok(1));
+        }
+        drainer.join();
+    }
+}
+
+#[test]
+fn a_connection_that_is_full_when_it_is_read_first_and_written_on_another_thread_is_heard() {
+    let listener = listener();
+    let (client, conn) = pair(&listener);
+    let conn = Arc::new(conn);
+    let shared = conn.clone();
+    let reader = start(move || shared.read(&mut [0; 8])).asleep();
+    let full = fill(&conn);
+    conn.set_deadline(&[Mode::Write], after(BOUND)).unwrap();
+    let writer = start(move || conn.write(&vec![1; 1 << 22]).map_err(|p| p.error)).asleep();
+    let drainer = start(move || {
+        let mut left = full + (1 << 22);
+        while left > 0 {
+            left -= client.read(&mut vec![0; 1 << 16]).unwrap();
+        }
+        client.write(b"y").unwrap();
+        client
+    });
+    assert_eq!(writer.join(), Ok(()));
+    assert_eq!(reader.join(), Ok(1));
+    drainer.join();
+}
