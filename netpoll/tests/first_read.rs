@@ -164,6 +164,22 @@ fn what_is_there_before_a_first_read_that_is_not_tried_is_found() {
 }
 
 #[test]
+fn a_first_read_that_fails_leaves_the_next_one_to_the_kernel() {
+    let listener = listener();
+    teach(&listener);
+    let (client, conn) = pair(&listener);
+    conn.write(b"x").unwrap();
+    until("it is there", || is_ready(&client, libc::POLLIN));
+    client.close().unwrap(); // with something unread: a reset
+    until("it is there", || is_ready(&conn, libc::POLLIN));
+    let failed = conn.read(&mut [0; 8]).unwrap_err();
+    assert_eq!(failed.errno(), Some(libc::ECONNRESET));
+    // The event has come, and there will be no other.
+    assert_eq!(conn.read(&mut [0; 8]), Ok(0));
+    assert_eq!(conn.read(&mut [0; 8]), Ok(0));
+}
+
+#[test]
 fn the_reads_after_a_first_one_are_like_any_other() {
     let listener = listener();
     let addr = listener.local_addr().unwrap();

@@ -160,7 +160,7 @@ impl Fd {
         }
     }
 
-    /// A readiness was used up without a try: the next read looks for itself.
+    /// A readiness was used up without a try, or by one that failed: the next read looks for itself.
     #[cold]
     pub(super) fn owes_a_try(&self) {
         self.known.store(UNKNOWN, Relaxed);
@@ -175,10 +175,13 @@ impl Fd {
                 self.has_not_read();
                 self.wait(Mode::Read, Reason::Read)
             }
-            errno => Err(Error::Sys {
-                call: "read",
-                errno,
-            }),
+            errno => {
+                self.owes_a_try();
+                Err(Error::Sys {
+                    call: "read",
+                    errno,
+                })
+            }
         }
     }
 
