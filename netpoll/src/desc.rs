@@ -224,7 +224,7 @@ impl PollDesc {
 
     /// [`PollDesc::new`] for a descriptor that will be read from first, and perhaps never waited for to write: a
     /// registration for both directions would bring an event at once, which says that there is room. Only for
-    /// one whose errors come with `IN`, as those of a TCP connection do: `ERR` alone says nothing then.
+    /// one that epoll is known to be able to wait for, as for a TCP connection: `ERR` alone says nothing then.
     ///
     /// ```
     /// use netpoll::{Mode, PollDesc, Poller, desc::Reactor};

@@ -3,11 +3,13 @@
 
 mod support;
 
-use netpoll::{Error, Fd, Kind, Mode, PollerHandle};
+use netpoll::{Error, Fd, Kind, Mode, PollerHandle, Watched, Watcher, park};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use support::{BOUND, Blocked, after, fill, is_ready, start, until};
 
 /// A client, and the connection that was accepted from it.
@@ -89,15 +91,11 @@ impl Server {
 #[test]
 fn the_more_first_reads_are_in_vain_the_more_connections_wait_without_a_try() {
     let server = Server::new();
-    // Tried: the 1st, the 3rd, the 7th, the 15th, the 31st, the 63rd, and then every 64th.
+    // Tried: the 1st, the 2nd, the 4th, the 8th, the 16th, the 32nd, and then every 64th.
     let (mut vain, mut skipped) = (0, 0);
     for nth in 1..=200u64 {
         server.late();
-        let tried = if nth < 64 {
-            (nth + 1).is_power_of_two()
-        } else {
-            nth % 64 == 63
-        };
+        let tried = nth.is_power_of_two() && nth < 64 || nth % 64 == 0;
         (vain, skipped) = (vain + u64::from(tried), skipped + u64::from(!tried));
         assert_eq!(server.tries(), (vain, skipped), "connection {nth}");
     }
@@ -106,24 +104,31 @@ fn the_more_first_reads_are_in_vain_the_more_connections_wait_without_a_try() {
 #[test]
 fn a_first_read_that_finds_something_lets_the_next_ones_try() {
     let server = Server::new();
-    for _ in 1..=6 {
-        server.late();
-    }
-    assert_eq!(server.tries(), (2, 4));
-    // The seventh is tried, and so is every one after it: all of them find something.
-    for _ in 0..20 {
-        assert_eq!(
-            server.prompt(|client, _| client.write(b"x").unwrap()),
-            Ok(1)
-        );
-    }
-    assert_eq!(server.tries(), (2, 4));
+    (0..7).for_each(|_| server.late());
+    assert_eq!(server.tries(), (3, 4));
+    // The eighth is tried, and so is every one after it: all of them find something.
+    let prompt = || server.prompt(|client, _| client.write(b"x").unwrap());
+    (0..20).for_each(|_| assert_eq!(prompt(), Ok(1)));
+    assert_eq!(server.tries(), (3, 4));
     // It begins anew.
-    for tried in [1, 0, 1, 0, 0, 0, 1] {
+    for tried in [1, 1, 0, 1, 0, 0, 0, 1] {
         let before = server.tries();
         server.late();
         let (vain, skipped) = server.tries();
         assert_eq!((vain - before.0, skipped - before.1), (tried, 1 - tried));
+    }
+}
+
+#[test]
+fn one_in_vain_among_first_reads_that_find_something_changes_nothing() {
+    let server = Server::new();
+    for round in 1..=20 {
+        server.late();
+        assert_eq!(
+            server.prompt(|client, _| client.write(b"x").unwrap()),
+            Ok(1)
+        );
+        assert_eq!(server.tries(), (round, 0));
     }
 }
 
@@ -156,7 +161,7 @@ fn what_is_there_before_a_first_read_that_is_not_tried_is_found() {
     ];
     for (sends, found) in cases {
         let server = Server::new();
-        (0..7).for_each(|_| server.late());
+        (0..8).for_each(|_| server.late());
         let (vain, skipped) = server.tries();
         assert_eq!(server.prompt(sends), found);
         assert_eq!(server.tries(), (vain, skipped + 1));
@@ -213,7 +218,7 @@ fn the_reads_after_a_first_one_are_like_any_other() {
 /// Has the calling thread's next connections wait without a try.
 fn teach(listener: &TcpListener) {
     let handle = support::my_handle();
-    for _ in 0..7 {
+    for _ in 0..8 {
         let (_client, conn) = pair(listener);
         let before = tries(&handle);
         until("it waits", || {
@@ -253,10 +258,17 @@ fn one_that_cannot_be_waited_for_is_tried_all_the_same() {
         socket: false,
         ..Kind::TCP
     };
-    let before = support::my_handle().counters().registrations.load(SeqCst);
-    assert_eq!(Fd::accepted(file.into(), kind).read(&mut [0; 8]), Ok(5));
-    let after = support::my_handle().counters().registrations.load(SeqCst);
-    assert_eq!(before, after, "epoll takes no files");
+    let skipped = || tries(&support::my_handle()).1;
+    let before = skipped();
+    let conn = Fd::accepted(file.try_clone().unwrap().into(), kind);
+    assert_eq!(watched(&conn), Ok(Watched::Ready));
+    let conn = Fd::accepted(file.into(), kind);
+    assert_eq!(conn.read(&mut [0; 8]), Ok(5));
+    assert_eq!(
+        skipped(),
+        before + 2,
+        "epoll takes no files, and was asked first"
+    );
 }
 
 #[test]
@@ -334,4 +346,119 @@ fn a_connection_that_is_full_when_it_is_read_first_and_written_on_another_thread
     assert_eq!(writer.join(), Ok(()));
     assert_eq!(reader.join(), Ok(1));
     drainer.join();
+}
+
+#[test]
+fn the_home_of_a_writer_does_not_outlive_its_registration() {
+    let listener = listener();
+    let (client, conn) = pair(&listener);
+    let conn = Arc::new(conn);
+    let much = 1 << 24;
+    let drain = |client: &Fd| {
+        let mut left = much;
+        while left > 0 {
+            left -= client.read(&mut vec![0; 1 << 16]).unwrap();
+        }
+    };
+    let (again, when) = mpsc::channel();
+    let shared = conn.clone();
+    let writer = start(move || {
+        shared.write(&vec![0; much]).unwrap();
+        when.recv().unwrap();
+        shared.write(&vec![0; much]).unwrap();
+    })
+    .asleep();
+    drain(&client);
+    until("nobody waits to write", || !writer.handle.is_sleeping());
+    // It takes the writer's registration away, since nobody waits there.
+    let shared = conn.clone();
+    let reader = start(move || shared.read(&mut [0; 8])).asleep();
+    again.send(()).unwrap();
+    let writer = writer.asleep();
+    drain(&client);
+    writer.join();
+    client.write(b"x").unwrap();
+    assert_eq!(reader.join(), Ok(1));
+}
+
+#[test]
+fn after_a_first_look_or_wait_a_read_tries() {
+    let looks: [fn(&Fd) -> Result<(), Error>; 2] =
+        [|conn| conn.peek(&mut [0; 2]).map(drop), Fd::wait_readable];
+    for look in looks {
+        let listener = listener();
+        let (client, conn) = pair(&listener);
+        let server = start(move || {
+            teach(&listener);
+            look(&conn)?;
+            conn.read(&mut [0; 8]) // the event has come already
+        });
+        let handle = &server.handle;
+        until("it has learned", || tries(handle).1 == 4);
+        until("it looks", || handle.is_sleeping());
+        client.write(b"abc").unwrap();
+        assert_eq!(server.join(), Ok(3));
+    }
+}
+
+#[test]
+fn only_tcp_connections_wait_without_a_try() {
+    let listener = listener();
+    teach(&listener);
+    let (_a, b) = UnixStream::pair().unwrap();
+    b.set_nonblocking(true).unwrap();
+    let conn = Fd::accepted(b.into(), Kind::STREAM);
+    let (vain, skipped) = tries(&support::my_handle());
+    until("it waits", || {
+        conn.set_deadline(&[Mode::Read], after(Duration::from_millis(1)))
+            .unwrap();
+        assert_eq!(conn.read(&mut [0; 8]), Err(Error::Timeout));
+        tries(&support::my_handle()) != (vain, skipped)
+    });
+    assert_eq!(tries(&support::my_handle()), (vain + 1, skipped));
+}
+
+/// Whether `conn` has something to read, by a watch; ends the watch if not.
+fn watched(conn: &Fd) -> Result<Watched, Error> {
+    let watcher = Watcher::new(|_| ());
+    let at = NonNull::from(&watcher);
+    // SAFETY: `watcher` lives until it was made ready.
+    let watched = unsafe { conn.watch_readable(at, false) };
+    if watched == Ok(Watched::Parked) {
+        conn.set_deadline(&[Mode::Read], Some(Instant::now()))
+            .unwrap(); // makes it ready
+        // SAFETY: it was parked, and has been made ready since.
+        unsafe { conn.leave_watch() };
+        conn.set_deadline(&[Mode::Read], None).unwrap();
+    }
+    watched
+}
+
+#[test]
+fn a_first_watch_goes_by_the_guess_and_adds_to_it() {
+    let listener = listener();
+    let skipped = || tries(&support::my_handle()).1;
+    let mut skips = Vec::new();
+    for _ in 0..8 {
+        let (_client, conn) = pair(&listener);
+        let before = skipped();
+        assert_eq!(watched(&conn), Ok(Watched::Parked));
+        skips.push(skipped() - before);
+    }
+    assert_eq!(skips, [0, 0, 1, 0, 1, 1, 1, 0]);
+    // What has come already is reported by the registration.
+    let (client, conn) = pair(&listener);
+    client.write(b"x").unwrap();
+    until("it is there", || is_ready(&conn, libc::POLLIN));
+    let before = skipped();
+    let watcher = Watcher::new(|_| ());
+    let at = NonNull::from(&watcher);
+    // SAFETY: `watcher` lives until it was made ready.
+    let watched = unsafe { conn.watch_readable(at, false) };
+    assert_eq!((watched, skipped() - before), (Ok(Watched::Parked), 1));
+    park::with_current(|p| p.poller().poll(Some(BOUND))).unwrap();
+    // SAFETY: it was parked, and has been made ready since.
+    let watched = unsafe { conn.watch_readable(at, true) };
+    assert_eq!((watched, skipped() - before), (Ok(Watched::Ready), 1));
+    assert_eq!(conn.read(&mut [0; 8]), Ok(1));
 }

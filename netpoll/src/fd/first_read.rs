@@ -1,18 +1,20 @@
 //! The first read of an accepted connection: whether to try it, or to wait at once.
 //!
 //! The request of a new connection may have come with it, or it comes a moment later. A try that is too
-//! early costs a system call for nothing. A wait that was not needed costs no system call more, because
-//! nearly every connection is registered sooner or later, and the kernel then reports what is there
-//! already; but it costs a turn. Which of the two it will be, the connections before it tell: as a rule their
-//! clients are of one kind. So each thread has a guess, [`FirstReads`], made of its tries:
+//! early costs a system call for nothing. A wait that was not needed costs a turn, and a registration if the
+//! connection would have ended without one; the kernel then reports what is there already. Which of
+//! the two it will be, the connections before it tell: as a rule their clients are of one kind. So each thread has a
+//! guess, [`FirstReads`], made of its tries:
 //!
-//! | the last tries                | the connections after it                              |
-//! |-------------------------------|-------------------------------------------------------|
-//! | found something               | are tried                                             |
-//! | `n` in a row found nothing    | 2ⁿ - 1 of them, at most [`MOST`], wait at once; then one is tried |
+//! | the last tries             | the first reads after them                                            |
+//! |----------------------------|-----------------------------------------------------------------------|
+//! | the last found something   | are tried                                                             |
+//! | `n` in a row found nothing | 2ⁿ⁻¹ - 1 of them, at most 63, wait at once; then one is tried          |
+//!
+//! So one that found nothing among many that found something changes nothing.
 //!
 //! Who cannot wait tries: a task that must not park, a thread that gets no poller, a connection that
-//! cannot be registered. And a thread that has served no connection yet makes a poller only after a try.
+//! cannot be registered. A thread that has served no connection yet makes a poller only after a try.
 //!
 //! Go: none; its first read tries, as every read.
 
@@ -25,8 +27,8 @@ use std::cell::Cell;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// The most connections that wait without a try between two that are tried.
-const MOST: u8 = 63;
+/// More tries in a row than this that found nothing count as this many.
+const MOST: u8 = 7;
 
 thread_local! {
     static GUESS: FirstReads = const { FirstReads::new() };
@@ -34,20 +36,20 @@ thread_local! {
 
 /// What the first reads of connections have found on a thread.
 struct FirstReads {
-    /// How many of the next connections wait at once.
+    /// How many of the next ones wait at once.
     left: Cell<u8>,
-    /// How many there were of them since the last try; none if that has found something.
-    run: Cell<u8>,
-    /// [`FirstReads::run`] as it was before the last try, for if that is in vain.
-    before: Cell<u8>,
+    /// How many tries in a row have found nothing, up to [`MOST`].
+    vain: Cell<u8>,
+    /// The same before the try that has not ended yet, if there is one.
+    before: Cell<Option<u8>>,
 }
 
 impl FirstReads {
     const fn new() -> FirstReads {
         FirstReads {
             left: Cell::new(0),
-            run: Cell::new(0),
-            before: Cell::new(0),
+            vain: Cell::new(0),
+            before: Cell::new(None),
         }
     }
 
@@ -58,16 +60,26 @@ impl FirstReads {
             self.left.set(left);
             return false;
         }
-        self.before.set(self.run.take());
+        self.before.set(Some(self.vain.take()));
         true
     }
 
-    /// The last try has found nothing.
+    /// The try, if there was one, has found nothing.
     fn was_vain(&self) {
-        let run = (2 * self.before.get() + 1).min(MOST);
-        self.run.set(run);
-        self.left.set(run);
+        if let Some(before) = self.before.take() {
+            let vain = (before + 1).min(MOST);
+            self.vain.set(vain);
+            self.left.set((1 << (vain - 1)) - 1);
+        }
     }
+}
+
+/// Whether a wait in place of the first try ended with an error that says nothing about the try.
+pub(super) fn leaves_a_try(err: &Error) -> bool {
+    matches!(
+        err,
+        Error::Sys { .. } | Error::NotPollable | Error::Refused(_)
+    )
 }
 
 impl Fd {
@@ -107,7 +119,7 @@ impl Fd {
         }
         match self.wait_again(Mode::Read, Reason::Read) {
             // What is there can be read all the same; and if nothing is, that leads to the same error.
-            Err(Error::Sys { .. } | Error::NotPollable) if fresh => Ok(()),
+            Err(err) if fresh && leaves_a_try(&err) => Ok(()),
             waited => waited,
         }
     }

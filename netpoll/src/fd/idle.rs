@@ -18,6 +18,7 @@
 //! out, or the descriptor is no socket. (Of a socket that was made elsewhere nobody here knows whether it
 //! has duplicates. Who waits with one may be told of what another has taken; the read then waits.)
 
+use super::first_read::leaves_a_try;
 use super::{EMPTY, Fd, Held, READ, UNKNOWN};
 use crate::desc::Mode;
 use crate::error::Error;
@@ -158,10 +159,10 @@ impl Fd {
             && self.desc.is_quiet(Mode::Read);
         if !sure {
             self.desc.check(Mode::Read)?;
-            sure = !again && self.is_fresh() && !self.try_comes_first();
         }
+        let mut skips = !again && self.is_fresh() && !self.try_comes_first();
         loop {
-            if !sure {
+            if !sure && !skips {
                 self.desc.reset(Mode::Read);
                 let fresh = self.is_fresh();
                 self.known.store(UNKNOWN, Relaxed);
@@ -181,11 +182,15 @@ impl Fd {
                 // SAFETY: a waiter comes first in the watcher, which is valid by contract; the current
                 // execution's poller is that of the calling thread.
                 unsafe { self.desc.settle(self.sysfd, Mode::Read, waiter, p, poller) }
-            })?;
-            if parked {
-                // The lock stays held, for the watcher. Nothing of `self` is touched from here on.
-                std::mem::forget(held);
-                return Ok(Watched::Parked);
+            });
+            match parked {
+                Ok(true) => {
+                    // The lock stays held, for the watcher. Nothing of `self` is touched from here on.
+                    std::mem::forget(held);
+                    return Ok(Watched::Parked);
+                }
+                Err(err) if !(skips && leaves_a_try(&err)) => return Err(err),
+                _ => skips = false,
             }
         }
     }
