@@ -8,7 +8,7 @@
 //! An event that waits here is in no danger. Its edge is gone from the kernel, but it will be handed
 //! out, and whoever it concerns is either parked by then, and woken, or finds a readiness noted and
 //! tries. If its descriptor is closed meanwhile, the sequence number in its token says so; if it moves
-//! to another poller, the registration there is a fresh look. Whoever has nothing to run must look here
+//! to another poller, or its registration is widened, that is a fresh look. Whoever has nothing to run must look here
 //! before it sleeps: what the next event makes ready runs on its own thread, and nobody would wake it.
 //! [`Poller::collect`](crate::Poller::collect) sees to that, too.
 //!

@@ -11,8 +11,9 @@
 //! that came before it. [`Poller::poll`] is both.
 //!
 //! ## Stale events
-//! The kernel hands back a token (`Table`). An event that was collected before its descriptor was closed, or that
-//! belongs to a duplicate that outlived it, finds the place empty or its number changed, and is dropped.
+//! The kernel hands back a token (`Table`). An event that was collected before its descriptor was closed or its
+//! registration widened, or that belongs to a duplicate that outlived it, finds the place empty or its number
+//! changed, and is dropped.
 //!
 //! ## Sleeping and waking
 //! [`WakeState`] has the table. Any number of wake-ups between two sleeps costs at most one system

@@ -192,10 +192,19 @@ fn reader(fd: Arc<Fd>, got: Arc<AtomicUsize>) -> Blocked<(usize, Result<usize, E
     })
 }
 
-fn play(acts: &[(Act, Gap)], end: End, inline: bool) {
-    let what = format!("{acts:?}, then {end:?}, inline: {inline}");
+/// As one that was accepted, or as any other.
+fn take(fd: TcpStream, accepted: bool) -> Fd {
+    if !accepted {
+        return Fd::new(fd.into(), Kind::TCP).unwrap();
+    }
+    fd.set_nonblocking(true).unwrap();
+    Fd::accepted(fd.into(), Kind::TCP)
+}
+
+fn play(acts: &[(Act, Gap)], end: End, inline: bool, accepted: bool) {
+    let what = format!("{acts:?}, then {end:?}, inline: {inline}, accepted: {accepted}");
     let (fd, mut peer) = std_tcp_pair();
-    let fd = Arc::new(Fd::new(fd.into(), Kind::TCP).unwrap());
+    let fd = Arc::new(take(fd, accepted));
     if inline {
         inline_urgent(&fd);
     }
@@ -263,7 +272,8 @@ fn play_all(acts: [Act; 3], ends: &[End], inline: bool) {
             }
             let when = [timing % 3, timing / 3 % 3, timing / 9];
             let script = [0, 1, 2].map(|i| (acts[which[i]], gaps[when[i]]));
-            play(&script, ends[(code + timing / 3) % ends.len()], inline);
+            let end = ends[(code + timing / 3) % ends.len()];
+            play(&script, end, inline, code % 2 == 0);
         }
     }
 }
@@ -349,8 +359,13 @@ fn waiting_for_readability_takes_nothing_and_never_sleeps_on_bytes() {
 /// consumed already.
 #[test]
 fn a_short_read_that_stopped_at_the_urgent_mark_is_not_believed() {
+    stops_at_the_mark(false);
+    stops_at_the_mark(true);
+}
+
+fn stops_at_the_mark(accepted: bool) {
     let (a, mut peer) = std_tcp_pair();
-    let a = Fd::new(a.into(), Kind::TCP).unwrap();
+    let a = take(a, accepted);
     register(&a);
     peer.write_all(b"abc").unwrap();
     urgent(&peer);
