@@ -383,8 +383,8 @@ fn the_home_of_a_writer_does_not_outlive_its_registration() {
 
 #[test]
 fn after_a_first_look_or_wait_a_read_tries() {
-    let looks: [fn(&Fd) -> Result<(), Error>; 2] =
-        [|conn| conn.peek(&mut [0; 2]).map(drop), Fd::wait_readable];
+    type Look = fn(&Fd) -> Result<(), Error>;
+    let looks: [Look; 2] = [|conn| conn.peek(&mut [0; 2]).map(drop), Fd::wait_readable];
     for look in looks {
         let listener = listener();
         let (client, conn) = pair(&listener);
