@@ -17,10 +17,13 @@ fn pair(listener: &TcpListener) -> (Fd, Fd) {
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (conn, _) = listener.accept().unwrap();
     conn.set_nonblocking(true).unwrap();
+    let client = Fd::new(client.into(), Kind::TCP).unwrap();
     let conn = Fd::accepted(conn.into(), Kind::TCP);
-    conn.set_deadline(&[Mode::Read, Mode::Write], after(BOUND))
-        .unwrap();
-    (Fd::new(client.into(), Kind::TCP).unwrap(), conn)
+    for end in [&client, &conn] {
+        end.set_deadline(&[Mode::Read, Mode::Write], after(BOUND))
+            .unwrap();
+    }
+    (client, conn)
 }
 
 fn listener() -> TcpListener {
@@ -388,14 +391,15 @@ fn after_a_first_look_or_wait_a_read_tries() {
     for look in looks {
         let listener = listener();
         let (client, conn) = pair(&listener);
+        let (tell, learned) = mpsc::channel();
         let server = start(move || {
             teach(&listener);
+            tell.send(()).unwrap();
             look(&conn)?;
             conn.read(&mut [0; 8]) // the event has come already
         });
-        let handle = &server.handle;
-        until("it has learned", || tries(handle).1 == 4);
-        until("it looks", || handle.is_sleeping());
+        learned.recv_timeout(BOUND).unwrap();
+        let server = server.asleep();
         client.write(b"abc").unwrap();
         assert_eq!(server.join(), Ok(3));
     }

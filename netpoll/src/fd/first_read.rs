@@ -14,11 +14,11 @@
 //! So one that found nothing among many that found something changes nothing.
 //!
 //! Who cannot wait tries: a task that must not park, a thread that gets no poller, a connection that
-//! cannot be registered. A thread that has served no connection yet makes a poller only after a try.
+//! cannot be registered.
 //!
 //! Go: none; its first read tries, as every read.
 
-use super::{FRESH, Fd, Kind, UNKNOWN};
+use super::{FRESH, Fd, Kind};
 use crate::counters::bump;
 use crate::desc::{Mode, PollDesc};
 use crate::error::Error;
@@ -131,16 +131,15 @@ impl Fd {
 
     /// For one that is fresh: a try, or a wait. If it is a try, [`Fd::first_was_vain`] must be told.
     pub(super) fn try_comes_first(&self) -> bool {
-        if GUESS.with(FirstReads::is_worth_a_try) {
-            return true;
+        let worth = GUESS.with(FirstReads::is_worth_a_try);
+        if !worth {
+            park::with_current(|p| {
+                if let Ok(poller) = p.try_poller() {
+                    bump(&poller.counters().skipped_reads, 1);
+                }
+            });
         }
-        park::with_current(|p| {
-            let waits = p.may_park().is_ok();
-            if waits && let Ok(poller) = p.try_poller() {
-                bump(&poller.counters().skipped_reads, 1);
-            }
-            !waits
-        })
+        worth
     }
 
     /// The first try has found nothing.
@@ -152,7 +151,6 @@ impl Fd {
     pub(super) fn has_not_read(&self) {
         self.count_eagain();
         if self.is_fresh() {
-            self.known.store(UNKNOWN, Relaxed);
             self.first_was_vain();
         }
     }
