@@ -1,4 +1,15 @@
 //! Reading, and the read that is skipped because it must fail.
+//!
+//! What the last read has found decides how the next one begins. Only who holds the read lock changes it:
+//!
+//! | known     | the next read                                | left for                                        |
+//! |-----------|----------------------------------------------|-------------------------------------------------|
+//! | `UNKNOWN` | tries                                        | `EMPTY` when a read comes back short             |
+//! | `EMPTY`   | waits, unless an event is noted or may have been missed | `UNKNOWN` when one does not, or fails |
+//! | `FRESH`   | tries or waits (`first_read.rs`)             | either, by the first that brings something, or fails |
+//!
+//! Whatever uses up a readiness without reading (a look, a wait for readability, a turn that is dropped) leaves
+//! `UNKNOWN`: no other event may come.
 
 use super::{EMPTY, FRESH, Fd, MAX_IOV, MAX_RW, MAX_RW_COUNT, READ, UNKNOWN, count};
 use crate::desc::Mode;
