@@ -389,3 +389,42 @@ fn sleepers_joiners_and_blocking_calls_are_woken() {
         }
     });
 }
+
+/// Connections of two requests each. The first request comes with the connection, or some turns later,
+/// so its read is tried at times and at times waits at once; the end is orderly or a reset.
+fn short_lives(board: Arc<Board>, n: u64) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    let server = spawn(move || {
+        let serve = |(conn, _): (TcpConn, _)| {
+            spawn(move || {
+                let mut buf = [0; 16];
+                while let Ok(n @ 1..) = conn.read(&mut buf) {
+                    conn.write(&buf[..n]).unwrap();
+                }
+                assert_eq!(conn.read(&mut buf).unwrap(), 0, "the end stays");
+            })
+        };
+        let served: Vec<_> = (0..n).map(|_| serve(listener.accept().unwrap())).collect();
+        served.into_iter().for_each(|task| task.join().unwrap());
+    });
+    let mut buf = [0; 16];
+    for i in 0..n {
+        let client = TcpConn::connect(addr).unwrap();
+        if i % 2 == 0 {
+            client.set_linger(Some(Duration::ZERO)).unwrap();
+        }
+        (0..i % 13).for_each(|_| gopark::yield_now());
+        for request in 0..2u64 {
+            client.write(&request.to_le_bytes()).unwrap();
+            assert_eq!(client.read(&mut buf).unwrap(), 8);
+            board.done.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    server.join().unwrap();
+}
+
+#[test]
+fn the_first_read_of_an_accepted_connection_is_woken() {
+    for_each_worker_count("first reads", 40, short_lives);
+}
