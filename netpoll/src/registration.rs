@@ -6,6 +6,7 @@
 //! | the other direction          | what a waiter on a new poller does                                   |
 //! |------------------------------|----------------------------------------------------------------------|
 //! | is waited for elsewhere      | registers its own direction here; the other one keeps its home       |
+//! | is registered here, with this one | nothing: it has been here before                                |
 //! | is registered here, alone    | widens that registration: it is for both directions then             |
 //! | none of this, and this is a reader of an accepted connection to which nobody has waited to write | registers its own direction here, takes every older registration away |
 //! | none of this                 | registers both directions here, takes every older registration away  |

@@ -466,3 +466,60 @@ fn a_first_watch_goes_by_the_guess_and_adds_to_it() {
     assert_eq!((watched, skipped() - before), (Ok(Watched::Ready), 1));
     assert_eq!(conn.read(&mut [0; 8]), Ok(1));
 }
+
+/// Watches, lets an event come, and has the deadline pass before anybody looks.
+fn watched_too_late(conn: &Fd, client: &Fd) {
+    let watcher = Watcher::new(|_| ());
+    let at = NonNull::from(&watcher);
+    // SAFETY: `watcher` lives until it was made ready.
+    let watched = unsafe { conn.watch_readable(at, false) };
+    assert_eq!(watched, Ok(Watched::Parked));
+    client.write(b"abc").unwrap();
+    until("it is there", || is_ready(conn, libc::POLLIN));
+    until("it is told", || {
+        park::with_current(|p| p.poller().poll(Some(Duration::ZERO))).unwrap() > 0
+    });
+    conn.set_deadline(&[Mode::Read], support::past()).unwrap();
+    // SAFETY: it was parked, and has been made ready since.
+    let watched = unsafe { conn.watch_readable(at, true) };
+    assert_eq!(watched, Err(Error::Timeout));
+    conn.set_deadline(&[Mode::Read], after(BOUND)).unwrap();
+}
+
+#[test]
+fn what_a_watch_was_told_of_and_did_not_look_at_is_left_to_the_next_read() {
+    let listener = listener();
+    teach(&listener);
+    // One that has not been read from, and one whose last read was short.
+    for read_before in [false, true] {
+        let (client, conn) = pair(&listener);
+        if read_before {
+            client.write(b"x").unwrap();
+            assert_eq!(conn.read(&mut [0; 8]), Ok(1));
+        }
+        watched_too_late(&conn, &client);
+        assert_eq!(conn.read(&mut [0; 8]), Ok(3), "read before: {read_before}");
+    }
+}
+
+#[test]
+fn one_connection_that_sends_nothing_teaches_once() {
+    let listener = listener();
+    let tried = || tries(&support::my_handle());
+    let (_client, conn) = pair(&listener);
+    for _ in 0..20 {
+        let before = tried();
+        until("it waits", || {
+            conn.set_deadline(&[Mode::Read], after(Duration::from_millis(1)))
+                .unwrap();
+            assert_eq!(conn.read(&mut [0; 8]), Err(Error::Timeout));
+            tried() != before
+        });
+    }
+    let (_client, conn) = pair(&listener);
+    let skipped = tried().1;
+    conn.set_deadline(&[Mode::Read], after(Duration::from_secs(1)))
+        .unwrap();
+    assert_eq!(conn.read(&mut [0; 8]), Err(Error::Timeout));
+    assert_eq!(tried().1, skipped, "only one connection has been in vain");
+}

@@ -18,7 +18,7 @@
 //!
 //! Go: none; its first read tries, as every read.
 
-use super::{FRESH, Fd, Kind};
+use super::{EMPTY, FRESH, Fd, Kind};
 use crate::counters::bump;
 use crate::desc::{Mode, PollDesc};
 use crate::error::Error;
@@ -40,8 +40,8 @@ struct FirstReads {
     left: Cell<u8>,
     /// How many tries in a row have found nothing, up to [`MOST`].
     vain: Cell<u8>,
-    /// The same before the try that has not ended yet, if there is one.
-    before: Cell<Option<u8>>,
+    /// The same before the last try.
+    before: Cell<u8>,
 }
 
 impl FirstReads {
@@ -49,7 +49,7 @@ impl FirstReads {
         FirstReads {
             left: Cell::new(0),
             vain: Cell::new(0),
-            before: Cell::new(None),
+            before: Cell::new(0),
         }
     }
 
@@ -60,17 +60,15 @@ impl FirstReads {
             self.left.set(left);
             return false;
         }
-        self.before.set(Some(self.vain.take()));
+        self.before.set(self.vain.take());
         true
     }
 
-    /// The try, if there was one, has found nothing.
+    /// The last try has found nothing.
     fn was_vain(&self) {
-        if let Some(before) = self.before.take() {
-            let vain = (before + 1).min(MOST);
-            self.vain.set(vain);
-            self.left.set((1 << (vain - 1)) - 1);
-        }
+        let vain = (self.before.get() + 1).min(MOST);
+        self.vain.set(vain);
+        self.left.set((1 << (vain - 1)) - 1);
     }
 }
 
@@ -113,33 +111,43 @@ impl Fd {
     #[inline(never)]
     pub(super) fn skip_on(&self) -> Result<(), Error> {
         let fresh = self.is_fresh();
-        if fresh && self.try_comes_first() {
-            self.desc.reset(Mode::Read);
-            return Ok(());
+        if !fresh || self.waits_first() {
+            match self.wait_again(Mode::Read, Reason::Read) {
+                // What is there can be read all the same; and if nothing is, that leads to the same error.
+                Err(err) if fresh && leaves_a_try(&err) => self.owes_a_try(),
+                waited => return waited,
+            }
         }
-        match self.wait_again(Mode::Read, Reason::Read) {
-            // What is there can be read all the same; and if nothing is, that leads to the same error.
-            Err(err) if fresh && leaves_a_try(&err) => Ok(()),
-            waited => waited,
-        }
+        self.desc.reset(Mode::Read);
+        Ok(())
     }
 
-    /// Has nobody read from it yet, and do the first reads of others tell something about it?
+    /// Has nobody looked at it yet?
     pub(super) fn is_fresh(&self) -> bool {
         self.known.load(Relaxed) == FRESH
     }
 
-    /// For one that is fresh: a try, or a wait. If it is a try, [`Fd::first_was_vain`] must be told.
-    pub(super) fn try_comes_first(&self) -> bool {
-        let worth = GUESS.with(FirstReads::is_worth_a_try);
-        if !worth {
-            park::with_current(|p| {
-                if let Ok(poller) = p.try_poller() {
-                    bump(&poller.counters().skipped_reads, 1);
-                }
-            });
+    /// Whether to wait without a try, which is only for one that is fresh. It is not any more, unless a try is to
+    /// come; if that is in vain, [`Fd::first_was_vain`] must be told.
+    pub(super) fn waits_first(&self) -> bool {
+        if !self.is_fresh() {
+            return false;
         }
-        worth
+        if !self.desc.is_quiet(Mode::Read) {
+            self.owes_a_try();
+            return false;
+        }
+        if GUESS.with(FirstReads::is_worth_a_try) {
+            return false;
+        }
+        // As after a short read: nothing is there until an event says so.
+        self.known.store(EMPTY, Relaxed);
+        park::with_current(|p| {
+            if let Ok(poller) = p.try_poller() {
+                bump(&poller.counters().skipped_reads, 1);
+            }
+        });
+        true
     }
 
     /// The first try has found nothing.
@@ -151,6 +159,7 @@ impl Fd {
     pub(super) fn has_not_read(&self) {
         self.count_eagain();
         if self.is_fresh() {
+            self.owes_a_try();
             self.first_was_vain();
         }
     }

@@ -9,14 +9,16 @@
 //! | first call                  | taken            |                                |
 //! | `again`, after a wake-up    | taken over       |                                |
 //! | data, end or error is there | given back       | `Ready`                        |
-//! | nothing there               | stays held       | `Parked`: it will be woken     |
+//! | nothing there, or nobody has looked | stays held | `Parked`: it will be woken   |
 //! | closed, deadline, shutdown  | given back       | the error                      |
 //!
 //! Whether something is there the kernel says: by the event that was the wake-up, if that was collected
 //! after the wait began, because nobody else can have read since; otherwise it is asked (`poll`). It is
 //! asked, too, where somebody else may read the same open file without our lock: if a duplicate was handed
 //! out, or the descriptor is no socket. (Of a socket that was made elsewhere nobody here knows whether it
-//! has duplicates. Who waits with one may be told of what another has taken; the read then waits.)
+//! has duplicates. Who waits with one may be told of what another has taken; the read then waits.) And nobody
+//! looks first at an accepted connection where that is likely to be in vain (`first_read.rs`): if something is there
+//! all the same, the registration brings an event.
 
 use super::first_read::leaves_a_try;
 use super::{EMPTY, Fd, Held, READ, UNKNOWN};
@@ -85,7 +87,7 @@ impl Watcher {
 
 /// What [`Fd::watch_readable`] found.
 ///
-/// What is there already needs no waiter:
+/// As a rule, what is there already needs no waiter:
 ///
 /// ```
 /// use netpoll::{Fd, Kind, Watched, Watcher, Waiter};
@@ -152,17 +154,21 @@ impl Fd {
         } else {
             self.lock::<READ>()?
         };
+        if again {
+            // What woke it is used up, and whoever reads next must look.
+            self.known.store(UNKNOWN, Relaxed);
+        }
         // As in `wait_readable`: a socket known to be empty need not be asked.
-        let mut sure = !again
-            && self.known.load(Relaxed) == EMPTY
+        let sure = self.known.load(Relaxed) == EMPTY
             && self.desc.home(Mode::Read) != 0
             && self.desc.is_quiet(Mode::Read);
         if !sure {
             self.desc.check(Mode::Read)?;
         }
-        let mut skips = !again && self.is_fresh() && !self.try_comes_first();
+        let first = !sure && self.waits_first();
+        let mut asks = !sure && !first;
         loop {
-            if !sure && !skips {
+            if asks {
                 self.desc.reset(Mode::Read);
                 let fresh = self.is_fresh();
                 self.known.store(UNKNOWN, Relaxed);
@@ -173,7 +179,6 @@ impl Fd {
                     self.first_was_vain();
                 }
             }
-            sure = false;
             let parked = park::with_current(|p| {
                 let poller = p.try_poller()?;
                 // SAFETY: valid by contract, and not in the slot before the next call.
@@ -189,8 +194,9 @@ impl Fd {
                     std::mem::forget(held);
                     return Ok(Watched::Parked);
                 }
-                Err(err) if !(skips && leaves_a_try(&err)) => return Err(err),
-                _ => skips = false,
+                // In place of a first look: that can be had all the same.
+                Err(err) if asks || !first || !leaves_a_try(&err) => return Err(err),
+                _ => asks = true,
             }
         }
     }

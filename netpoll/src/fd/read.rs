@@ -2,11 +2,11 @@
 //!
 //! What the last read has found decides how the next one begins. Only who holds the read lock changes it:
 //!
-//! | known     | the next read                                | left for                                        |
-//! |-----------|----------------------------------------------|-------------------------------------------------|
-//! | `UNKNOWN` | tries                                        | `EMPTY` when a read comes back short             |
-//! | `EMPTY`   | waits, unless an event is noted or may have been missed | `UNKNOWN` when one does not, or fails |
-//! | `FRESH`   | tries or waits (`first_read.rs`)             | either, by the first that brings something, or fails |
+//! | known     | the next read                                | left for                                          |
+//! |-----------|----------------------------------------------|---------------------------------------------------|
+//! | `UNKNOWN` | tries                                        | `EMPTY` when a read comes back short               |
+//! | `EMPTY`   | waits, unless an event is noted or a short read proves nothing any more | `UNKNOWN` when one does not come back short, or fails |
+//! | `FRESH`   | tries or waits (`first_read.rs`)             | `EMPTY` by the wait, or by a try that comes back short; else `UNKNOWN` |
 //!
 //! Whatever uses up a readiness without reading (a look, a wait for readability, a turn that is dropped) leaves
 //! `UNKNOWN`: no other event may come.
@@ -130,7 +130,8 @@ impl Fd {
     }
 
     /// The usual way to the first try of a read: waits if the read could only meet EAGAIN. False if a
-    /// wait could not begin or did not end with a readiness; [`Fd::skip_on`] goes on from there.
+    /// wait could not begin or did not end with a readiness, or if it is the first read of an accepted connection;
+    /// [`Fd::skip_on`] goes on from there.
     ///
     /// A read that came back short on a TCP stream has emptied it, and until the next event another
     /// one could only meet EAGAIN: it is skipped, and the caller parks at once. Not after a half
@@ -221,8 +222,8 @@ impl Fd {
             && self.desc.is_quiet(Mode::Read);
         if !sure {
             self.desc.reset(Mode::Read);
+            self.known.store(UNKNOWN, Relaxed);
             if self.is_ready_now(libc::POLLIN | libc::POLLRDHUP)? {
-                self.known.store(UNKNOWN, Relaxed);
                 return Ok(());
             }
         }

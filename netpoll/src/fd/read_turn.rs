@@ -8,7 +8,7 @@
 //! |-------------|---------------|-------------------------------------------------------------|
 //! | `Outside`   | not held      | the lock, then what `Begun` has                             |
 //! | `Begun`     | held          | the checks, and a wait if a try is certain to be in vain    |
-//! | `Disturbed` | held          | the rest of a wait that could not begin, or was interrupted |
+//! | `Disturbed` | held          | the rest of a wait that could not begin, or was interrupted; what comes before an accepted connection's first try |
 //! | `Ready`     | held          | nothing                                                     |
 //! | `Failed`    | held          | what the error of the last try says: a wait, nothing, the end |
 //! | `Done`      | held          | what `Begun` has: it is another read                        |
