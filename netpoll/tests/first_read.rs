@@ -34,6 +34,14 @@ fn get(counter: &AtomicU64) -> u64 {
     counter.load(SeqCst)
 }
 
+/// Reads as many bytes as that.
+fn drain(client: &Fd, much: usize) {
+    let mut left = much;
+    while left > 0 {
+        left -= client.read(&mut vec![0; 1 << 16]).unwrap();
+    }
+}
+
 /// A thread that reads from each connection it gets once, and keeps it.
 struct Server {
     thread: Blocked<Vec<Fd>>,
@@ -313,10 +321,7 @@ fn whoever_waits_to_write_after_a_first_read_is_heard() {
             start(move || conn.read(&mut [0; 8])).asleep()
         });
         let drainer = start(move || {
-            let mut left = 1 << 24;
-            while left > 0 {
-                left -= client.read(&mut vec![0; 1 << 16]).unwrap();
-            }
+            drain(&client, 1 << 24);
             client.write(b"y").unwrap();
             client
         });
@@ -339,10 +344,7 @@ fn a_connection_that_is_full_when_it_is_read_first_and_written_on_another_thread
     conn.set_deadline(&[Mode::Write], after(BOUND)).unwrap();
     let writer = start(move || conn.write(&vec![1; 1 << 22]).map_err(|p| p.error)).asleep();
     let drainer = start(move || {
-        let mut left = full + (1 << 22);
-        while left > 0 {
-            left -= client.read(&mut vec![0; 1 << 16]).unwrap();
-        }
+        drain(&client, full + (1 << 22));
         client.write(b"y").unwrap();
         client
     });
@@ -357,12 +359,6 @@ fn the_home_of_a_writer_does_not_outlive_its_registration() {
     let (client, conn) = pair(&listener);
     let conn = Arc::new(conn);
     let much = 1 << 24;
-    let drain = |client: &Fd| {
-        let mut left = much;
-        while left > 0 {
-            left -= client.read(&mut vec![0; 1 << 16]).unwrap();
-        }
-    };
     let (again, when) = mpsc::channel();
     let shared = conn.clone();
     let writer = start(move || {
@@ -371,14 +367,14 @@ fn the_home_of_a_writer_does_not_outlive_its_registration() {
         shared.write(&vec![0; much]).unwrap();
     })
     .asleep();
-    drain(&client);
+    drain(&client, much);
     until("nobody waits to write", || !writer.handle.is_sleeping());
     // It takes the writer's registration away, since nobody waits there.
     let shared = conn.clone();
     let reader = start(move || shared.read(&mut [0; 8])).asleep();
     again.send(()).unwrap();
     let writer = writer.asleep();
-    drain(&client);
+    drain(&client, much);
     writer.join();
     client.write(b"x").unwrap();
     assert_eq!(reader.join(), Ok(1));
